@@ -1,0 +1,68 @@
+# Dependencies (Debian packages) and the three functions every folder uses: p2p_library, p2p_program, p2p_test.
+find_package(Threads REQUIRED)
+find_package(Protobuf REQUIRED)  # Debian ships no protobuf-config.cmake: module mode.
+find_package(gRPC CONFIG REQUIRED)  # Brings absl::* too.
+find_package(OpenSSL REQUIRED)
+find_package(SQLite3 REQUIRED)
+find_package(SQLiteCpp CONFIG REQUIRED)
+find_package(spdlog CONFIG REQUIRED)
+find_package(CLI11 CONFIG REQUIRED)
+find_package(nlohmann_json CONFIG REQUIRED)
+find_package(tomlplusplus CONFIG REQUIRED)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(ARGON2 REQUIRED IMPORTED_TARGET libargon2)
+pkg_check_modules(EDIT REQUIRED IMPORTED_TARGET libedit)
+pkg_check_modules(UTF8PROC REQUIRED IMPORTED_TARGET libutf8proc)
+
+add_library(p2p_asio INTERFACE)
+target_compile_definitions(p2p_asio INTERFACE ASIO_STANDALONE ASIO_NO_DEPRECATED
+  $<$<CXX_COMPILER_ID:Clang>:ASIO_HAS_CO_AWAIT=1> $<$<CXX_COMPILER_ID:Clang>:ASIO_HAS_STD_COROUTINE=1>)
+target_link_libraries(p2p_asio INTERFACE Threads::Threads)
+
+add_library(p2p_flags INTERFACE)
+target_compile_options(p2p_flags INTERFACE
+  -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wcast-align -Wswitch -Werror
+  $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>
+  # Debian's gtest and Abseil headers with clang 14 and g++ 12 raise these on correct code.
+  $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized> $<$<CXX_COMPILER_ID:GNU>:-Wno-stringop-overflow>
+  $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>)
+target_include_directories(p2p_flags INTERFACE ${PROJECT_SOURCE_DIR})
+if(P2P_SANITIZE)
+  target_compile_options(p2p_flags INTERFACE -fsanitize=${P2P_SANITIZE} -fno-omit-frame-pointer
+    -fno-sanitize-recover=all)
+  target_link_options(p2p_flags INTERFACE -fsanitize=${P2P_SANITIZE})
+else()
+  target_compile_options(p2p_flags INTERFACE -D_FORTIFY_SOURCE=2 -fstack-protector-strong)
+endif()
+
+# p2p_library(NAME SRCS a.cc b.cc DEPS x y): one static library per folder.
+function(p2p_library name)
+  cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
+  if(ARG_SRCS)
+    add_library(${name} STATIC ${ARG_SRCS})
+    target_link_libraries(${name} PUBLIC p2p_flags ${ARG_DEPS})
+  else()
+    add_library(${name} INTERFACE)
+    target_link_libraries(${name} INTERFACE p2p_flags ${ARG_DEPS})
+  endif()
+endfunction()
+
+# p2p_program(NAME SRCS main.cc DEPS x y): an executable in build/<preset>/bin.
+function(p2p_program name)
+  cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
+  add_executable(${name} ${ARG_SRCS})
+  target_link_libraries(${name} PRIVATE p2p_flags ${ARG_DEPS})
+endfunction()
+
+# p2p_test(NAME SRCS a_test.cc DEPS x y LABELS unit): a GoogleTest binary, one ctest entry for the whole binary.
+function(p2p_test name)
+  cmake_parse_arguments(ARG "" "TIMEOUT" "SRCS;DEPS;LABELS" ${ARGN})
+  add_executable(${name} ${ARG_SRCS})
+  target_link_libraries(${name} PRIVATE p2p_flags ${ARG_DEPS} GTest::gmock_main)
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  add_test(NAME ${name} COMMAND ${name})
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 120)
+  endif()
+  set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT})
+endfunction()

@@ -1,0 +1,116 @@
+#include "common/net/file.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cerrno>
+
+#include <cstdio>
+#include <filesystem>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "common/base/check.h"
+
+namespace p2p::net {
+namespace {
+
+absl::Status WriteAll(int fd, const std::string& path, absl::string_view content) {
+  while (!content.empty()) {
+    const ssize_t n = ::write(fd, content.data(), content.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return ErrnoError(absl::StrCat("writing ", path), errno);
+    content.remove_prefix(static_cast<size_t>(n));
+  }
+  return absl::OkStatus();
+}
+
+std::string ParentOf(const std::string& path) {
+  const auto parent = std::filesystem::path(path).parent_path().string();
+  return parent.empty() ? "." : parent;
+}
+
+}  // namespace
+
+absl::Status MakePrivateDirectory(const std::string& path) {
+  if (::mkdir(path.c_str(), 0700) == 0) return absl::OkStatus();
+  if (errno == EEXIST) return absl::OkStatus();
+  if (errno != ENOENT) return ErrnoError(absl::StrCat("creating ", path), errno);
+  const std::string parent = ParentOf(path);
+  if (parent == path) return ErrnoError(absl::StrCat("creating ", path), ENOENT);
+  P2P_RETURN_IF_ERROR(MakePrivateDirectory(parent));
+  if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) {
+    return ErrnoError(absl::StrCat("creating ", path), errno);
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::string> ReadFile(const std::string& path, size_t max_size) {
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd.valid()) return ErrnoError(absl::StrCat("opening ", path), errno);
+  std::string out;
+  char buffer[16384];
+  while (true) {
+    const ssize_t n = ::read(fd.get(), buffer, sizeof buffer);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return ErrnoError(absl::StrCat("reading ", path), errno);
+    if (n == 0) return out;
+    out.append(buffer, static_cast<size_t>(n));
+    if (out.size() > max_size) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat(path, " is larger than ", max_size, " bytes"));
+    }
+  }
+}
+
+absl::Status SyncDirectory(const std::string& path) {
+  const UniqueFd dir(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!dir.valid()) return ErrnoError(absl::StrCat("opening ", path), errno);
+  if (::fsync(dir.get()) != 0) return ErrnoError(absl::StrCat("syncing ", path), errno);
+  return absl::OkStatus();
+}
+
+absl::Status WriteFileAtomically(const std::string& path, absl::string_view content) {
+  const std::string temporary = absl::StrCat(path, ".tmp.", ::getpid());
+  ::unlink(temporary.c_str());
+  {
+    const UniqueFd fd(
+        ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+    if (!fd.valid()) return ErrnoError(absl::StrCat("creating ", temporary), errno);
+    absl::Status written = WriteAll(fd.get(), temporary, content);
+    if (written.ok() && ::fsync(fd.get()) != 0) {
+      written = ErrnoError(absl::StrCat("syncing ", temporary), errno);
+    }
+    if (!written.ok()) {
+      ::unlink(temporary.c_str());
+      return written;
+    }
+  }
+  if (::rename(temporary.c_str(), path.c_str()) != 0) {
+    const int error_number = errno;
+    ::unlink(temporary.c_str());
+    return ErrnoError(absl::StrCat("replacing ", path), error_number);
+  }
+  return SyncDirectory(ParentOf(path));
+}
+
+absl::StatusOr<UniqueFd> LockFile(const std::string& path) {
+  UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!fd.valid()) return ErrnoError(absl::StrCat("opening ", path), errno);
+  if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) return ErrnoError(absl::StrCat("locking ", path), errno);
+    const auto holder = ReadFile(path, 64);
+    return absl::AlreadyExistsError(
+        absl::StrCat(path, " is locked by another process",
+                     holder.ok() && !holder->empty()
+                         ? absl::StrCat(" (pid ", absl::StripAsciiWhitespace(*holder), ")")
+                         : ""));
+  }
+  const std::string pid = absl::StrCat(::getpid(), "\n");
+  if (::ftruncate(fd.get(), 0) != 0) return ErrnoError(absl::StrCat("writing ", path), errno);
+  P2P_RETURN_IF_ERROR(WriteAll(fd.get(), path, pid));
+  return fd;
+}
+
+}  // namespace p2p::net

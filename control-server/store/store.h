@@ -1,0 +1,95 @@
+// What must survive. One contract, several implementations (SQLite, memory, later a cluster store);
+// the contract suite is tests/contract/store_contract_test.cc.
+//
+// Contract
+// - Every method is atomic: it happened wholly or not at all. After OK of a writing method outside
+// a Group it is durable: it
+//   survives loss of power. Inside Group() everything becomes durable together when Group returns
+//   OK, or nothing happened.
+// - Nothing here assumes a single process: uniqueness is decided by the store, not by a check
+// before the write.
+// - Errors: NotFound, AlreadyExists and InvalidArgument as said below; ResourceExhausted: disk
+// full, reading still works;
+//   Unavailable: the store failed and its state is unknown to the caller (after a failed fsync the
+//   process must stop).
+// - One thread at a time (the store thread, see store_queue.h). Blocks on the disk.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "control-server/domain/records.h"
+
+namespace p2p::server {
+
+class Store {
+ public:
+  virtual ~Store() = default;
+
+  // Runs `work` as one atomic, durable unit. An error from `work` undoes all of it and is returned.
+  // Not nestable. A method that fails inside a group with AlreadyExists, NotFound or
+  // InvalidArgument has changed nothing and does not spoil the group.
+  virtual absl::Status Group(absl::FunctionRef<absl::Status()> work) = 0;
+
+  // Accounts. Names compare without regard to ASCII case.
+  virtual absl::Status CreateAccount(const Account& account) = 0;  // AlreadyExists: name or id.
+  virtual absl::StatusOr<Account> FindAccount(absl::string_view username) = 0;  // NotFound.
+  virtual absl::StatusOr<Account> GetAccount(UserId id) = 0;                    // NotFound.
+  virtual absl::Status UpdateAccount(
+      const Account& account) = 0;                    // By id. NotFound; AlreadyExists: name taken.
+  virtual absl::Status DeleteAccount(UserId id) = 0;  // With its tokens and ledger rows. NotFound.
+  virtual absl::StatusOr<std::vector<Account>>
+  ListAccounts() = 0;  // Sorted by name without regard to case.
+
+  // Tokens. PutToken keeps at most `max_per_account` of an account, dropping the oldest, and
+  // returns the dropped ones.
+  virtual absl::StatusOr<std::vector<TokenHash>> PutToken(const TokenRecord& token,
+                                                          size_t max_per_account) = 0;
+  virtual absl::Status DeleteToken(TokenHash hash) = 0;  // OK when absent.
+  virtual absl::StatusOr<std::vector<TokenHash>> DeleteTokensOf(UserId account) = 0;
+  virtual absl::StatusOr<std::vector<TokenRecord>> ListTokens(
+      WallTime now) = 0;  // Those not expired.
+
+  // Introductions.
+  virtual absl::Status PutIntroduction(
+      const IntroductionRecord& introduction) = 0;  // AlreadyExists.
+  // Marks the party's acknowledgement; removes the row when both have. OK when absent.
+  virtual absl::Status AckIntroduction(RequestId id, UserId party) = 0;
+  virtual absl::StatusOr<std::vector<IntroductionRecord>> ListIntroductions() = 0;
+  virtual absl::Status DropIntroductionsBefore(WallTime created_before) = 0;
+
+  // Addresses at which accounts were active lately; PutAddresses inserts or updates (ip, account).
+  virtual absl::Status PutAddresses(const std::vector<AddressRecord>& addresses) = 0;
+  virtual absl::StatusOr<std::vector<AddressRecord>> ListAddresses(WallTime active_since) = 0;
+  virtual absl::Status DropAddressesBefore(WallTime active_before) = 0;
+
+  // Broadcasts. PutBroadcast: AlreadyExists when the id exists or (sender, idempotency_key) does,
+  // key not empty; the caller then asks FindBroadcastByKey.
+  virtual absl::Status PutBroadcast(const BroadcastRecord& broadcast) = 0;
+  virtual absl::StatusOr<BroadcastRecord> FindBroadcastByKey(
+      UserId sender, absl::string_view idempotency_key) = 0;                 // NotFound.
+  virtual absl::StatusOr<BroadcastRecord> GetBroadcast(BroadcastId id) = 0;  // NotFound.
+  virtual absl::StatusOr<std::vector<BroadcastRecord>> ListLiveBroadcasts(
+      WallTime now) = 0;  // now < expires_at, not revoked; oldest first.
+  virtual absl::StatusOr<std::vector<BroadcastRecord>> ListBroadcasts(
+      WallTime sent_since) = 0;                              // Newest first.
+  virtual absl::Status RevokeBroadcast(BroadcastId id) = 0;  // NotFound.
+
+  // The delivery ledger. PutDue inserts rows that do not exist yet and leaves existing ones alone.
+  // MarkDelivered: NotFound without a due row; a row that is delivered already does not change
+  // (OK).
+  virtual absl::Status PutDue(const std::vector<DeliveryRecord>& rows) = 0;
+  virtual absl::Status MarkDelivered(BroadcastId broadcast, UserId user, DeliveryVia via,
+                                     WallTime at) = 0;
+  virtual absl::StatusOr<std::vector<DeliveryRecord>> ListDeliveries(BroadcastId broadcast) = 0;
+
+  // Removes the text of broadcasts that expired before `now`, and rows (ledger included) of
+  // broadcasts sent before `details_before`. Text is gone from the files, not only from the tables,
+  // when this returns.
+  virtual absl::Status PurgeBroadcasts(WallTime now, WallTime details_before) = 0;
+};
+
+}  // namespace p2p::server
