@@ -10,11 +10,13 @@
 
 namespace p2p::server {
 
-// The way down an ApprovalChannel. Thread-safe, never blocks. Events of one caller keep their order.
+// The way down an ApprovalChannel. Thread-safe, never blocks. Events of one caller keep their
+// order.
 class ChannelSink {
  public:
   virtual ~ChannelSink() = default;
-  // False when the channel is closed or its queue is full (then it is being cut); the event is dropped.
+  // False when the channel is closed or its queue is full (then it is being cut); the event is
+  // dropped.
   virtual bool Push(std::shared_ptr<const v1::ServerEvent> event) = 0;
 };
 
