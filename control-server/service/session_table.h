@@ -24,6 +24,9 @@ struct Caller {
 };
 using CallerPtr = std::shared_ptr<const Caller>;
 
+// The stored form of an access token (32 random bytes, in metadata as unpadded base64url).
+TokenHash HashToken(ByteView token);
+
 // Thread-safe; never blocks on the disk; calls nobody.
 class SessionTable {
  public:
@@ -32,6 +35,10 @@ class SessionTable {
   void Remove(TokenHash token) ABSL_LOCKS_EXCLUDED(mu_);
   // Removes every token of the account and returns them.
   std::vector<TokenHash> RemoveAll(UserId user) ABSL_LOCKS_EXCLUDED(mu_);
+  // Removes the tokens whose time is over and returns them. O(n): call it now and then, not per
+  // call.
+  std::vector<TokenHash> RemoveExpired() ABSL_LOCKS_EXCLUDED(mu_);
+  size_t size() const ABSL_LOCKS_EXCLUDED(mu_);
   // The caller of `authorization: Bearer <token>`; null for anything else, unknown or expired.
   CallerPtr FindByHeader(absl::string_view authorization) const ABSL_LOCKS_EXCLUDED(mu_);
   CallerPtr Find(TokenHash token) const ABSL_LOCKS_EXCLUDED(mu_);

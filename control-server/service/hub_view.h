@@ -1,0 +1,46 @@
+// What the account and directory services need of the hub (presence, channels, penalties).
+// Implemented by the hub. Every method is thread-safe, never blocks, and may be called on a gRPC
+// reaction thread.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "common/base/id.h"
+#include "common/base/time.h"
+#include "control-server/domain/viewpoint.h"
+
+namespace p2p::server {
+
+class PresenceView {
+ public:
+  virtual ~PresenceView() = default;
+  // Who is active now, at most a few milliseconds old. Never null.
+  virtual std::shared_ptr<const PresenceSnapshot> Snapshot() const = 0;
+};
+
+// An account may not log in until `end`.
+struct Cooldown {
+  std::string reason;
+  WallTime start;
+  WallTime end;
+  std::string next_step;
+};
+
+class PenaltyView {
+ public:
+  virtual ~PenaltyView() = default;
+  // The cool-down the account is in at this moment, if any.
+  virtual std::optional<Cooldown> CooldownOf(UserId user) const = 0;
+};
+
+class SessionEnder {
+ public:
+  virtual ~SessionEnder() = default;
+  // The token is dead already (no longer in the SessionTable): finish the channel that was attached
+  // with it, if any, with Detached{LOGGED_OUT}, and end presence at once, without grace.
+  virtual void EndSession(TokenHash token) = 0;
+};
+
+}  // namespace p2p::server
