@@ -1,0 +1,92 @@
+"""What every end-to-end test shares: the world, raw gRPC callers, running the test functions of a file."""
+import os
+import pathlib
+import sys
+import time
+import traceback
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tools"))
+sys.path.insert(0, os.environ.get("P2P_STUBS", "build/dev/tests/python"))
+
+import drive  # noqa: E402
+from drive import Failure, wait_for  # noqa: E402,F401
+
+BIN = os.environ.get("P2P_BIN", "build/dev/bin")
+
+
+class Skip(Exception):
+    """The machine lacks something; the text says what."""
+
+
+def need_namespaces():
+    reason = drive.namespaces_work()
+    if reason:
+        raise Skip(reason)
+
+
+def world():
+    return drive.World(BIN, keep=bool(os.environ.get("P2P_KEEP")))
+
+
+def check(condition, text):
+    if not condition:
+        raise Failure(text)
+
+
+def equal(got, want, what="value"):
+    check(got == want, f"{what}: got {got!r}, want {want!r}")
+
+
+class Raw:
+    """A caller with stubs only: what somebody writes who has nothing but the .proto files."""
+
+    def __init__(self, server, certificate=None):
+        import grpc
+        from p2p.v1 import accounts_pb2_grpc, broadcast_pb2_grpc, directory_pb2_grpc, peering_pb2_grpc
+        credentials = grpc.ssl_channel_credentials(certificate or server.certificate)
+        self.channel = grpc.secure_channel(f"localhost:{server.port}", credentials,
+                                           options=[("grpc.use_local_subchannel_pool", 1)])
+        self.accounts = accounts_pb2_grpc.AccountServiceStub(self.channel)
+        self.directory = directory_pb2_grpc.DirectoryServiceStub(self.channel)
+        self.peering = peering_pb2_grpc.PeeringServiceStub(self.channel)
+        self.broadcasts = broadcast_pb2_grpc.BroadcastServiceStub(self.channel)
+
+    def sign_up(self, username, password):
+        from p2p.v1 import accounts_pb2
+        return self.accounts.Signup(accounts_pb2.SignupRequest(username=username, password=password,
+                                                               confirm_password=password), timeout=10)
+
+    def log_in(self, username, password, device=False):
+        from p2p.v1 import accounts_pb2
+        request = accounts_pb2.LoginRequest(username=username, password=password)
+        if device:
+            request.device_public_key = os.urandom(32)
+            request.chat_endpoint.port = 4401
+        response = self.accounts.Login(request, timeout=10)
+        return [("authorization", f"Bearer {response.session_token}")]
+
+    def close(self):
+        self.channel.close()
+
+
+def main(namespace):
+    """Runs every test_* function of the calling file (or those named on the command line); each gets a fresh World."""
+    tests = {n: f for n, f in namespace.items() if n.startswith("test_") and callable(f)}
+    wanted = sys.argv[1:] or list(tests)
+    failed, skipped = 0, 0
+    for name in wanted:
+        started = time.monotonic()
+        try:
+            with world() as place:
+                tests[name](place)
+            print(f"ok      {name} ({time.monotonic() - started:.1f} s)", flush=True)
+        except Skip as reason:
+            skipped += 1
+            print(f"skipped: {name}: {reason}", flush=True)
+        except Exception:  # noqa: BLE001 - a test may fail in any way
+            failed += 1
+            print(f"FAILED  {name} ({time.monotonic() - started:.1f} s)", flush=True)
+            traceback.print_exc()
+    if failed:
+        sys.exit(1)
+    sys.exit(77 if skipped == len(wanted) else 0)
