@@ -34,6 +34,11 @@ class Store {
   // InvalidArgument has changed nothing and does not spoil the group.
   virtual absl::Status Group(absl::FunctionRef<absl::Status()> work) = 0;
 
+  // Inside Group() only, not nestable: runs `work` so that an error from it undoes its own changes
+  // and is returned, while the rest of the group stands. When the store itself failed, Group()
+  // still returns that failure and nothing of the group happened.
+  virtual absl::Status Step(absl::FunctionRef<absl::Status()> work) = 0;
+
   // Accounts. Names compare without regard to ASCII case.
   virtual absl::Status CreateAccount(const Account& account) = 0;  // AlreadyExists: name or id.
   virtual absl::StatusOr<Account> FindAccount(absl::string_view username) = 0;  // NotFound.
@@ -44,8 +49,8 @@ class Store {
   virtual absl::StatusOr<std::vector<Account>>
   ListAccounts() = 0;  // Sorted by name without regard to case.
 
-  // Tokens. PutToken keeps at most `max_per_account` of an account, dropping the oldest, and
-  // returns the dropped ones.
+  // Tokens. PutToken: NotFound without the account, AlreadyExists for the hash. It keeps at most
+  // `max_per_account` of an account, dropping the oldest, and returns the dropped ones.
   virtual absl::StatusOr<std::vector<TokenHash>> PutToken(const TokenRecord& token,
                                                           size_t max_per_account) = 0;
   virtual absl::Status DeleteToken(TokenHash hash) = 0;  // OK when absent.
@@ -78,7 +83,8 @@ class Store {
       WallTime sent_since) = 0;                              // Newest first.
   virtual absl::Status RevokeBroadcast(BroadcastId id) = 0;  // NotFound.
 
-  // The delivery ledger. PutDue inserts rows that do not exist yet and leaves existing ones alone.
+  // The delivery ledger. PutDue inserts rows that do not exist yet and leaves existing ones alone;
+  // rows of a broadcast or account that does not exist (any more) are left out.
   // MarkDelivered: NotFound without a due row; a row that is delivered already does not change
   // (OK).
   virtual absl::Status PutDue(const std::vector<DeliveryRecord>& rows) = 0;
