@@ -19,13 +19,13 @@ TokenHash HashToken(ByteView token) { return TokenHash{crypto::Sha256(token)}; }
 void SessionTable::Add(CallerPtr caller) {
   const TokenHash hash = caller->token.hash;
   CallerPtr replaced;  // Destroyed outside the lock.
-  absl::MutexLock lock(&mu_);
+  const MutexLock lock(mu_);
   replaced = std::exchange(by_token_[hash], std::move(caller));
 }
 
 void SessionTable::Remove(TokenHash token) {
   CallerPtr removed;
-  absl::MutexLock lock(&mu_);
+  const MutexLock lock(mu_);
   const auto it = by_token_.find(token);
   if (it == by_token_.end()) return;
   removed = std::move(it->second);
@@ -34,7 +34,7 @@ void SessionTable::Remove(TokenHash token) {
 
 std::vector<TokenHash> SessionTable::RemoveAll(UserId user) {
   std::vector<TokenHash> removed;
-  absl::MutexLock lock(&mu_);
+  const MutexLock lock(mu_);
   for (auto it = by_token_.begin(); it != by_token_.end();) {
     const auto current = it++;
     if (current->second->user != user) continue;
@@ -47,7 +47,7 @@ std::vector<TokenHash> SessionTable::RemoveAll(UserId user) {
 std::vector<TokenHash> SessionTable::RemoveExpired() {
   const WallTime now = clock_.Wall();
   std::vector<TokenHash> removed;
-  absl::MutexLock lock(&mu_);
+  const MutexLock lock(mu_);
   for (auto it = by_token_.begin(); it != by_token_.end();) {
     const auto current = it++;
     if (now < current->second->token.expires_at) continue;
@@ -58,7 +58,7 @@ std::vector<TokenHash> SessionTable::RemoveExpired() {
 }
 
 size_t SessionTable::size() const {
-  absl::MutexLock lock(&mu_);
+  const MutexLock lock(mu_);
   return by_token_.size();
 }
 
@@ -72,7 +72,7 @@ CallerPtr SessionTable::FindByHeader(absl::string_view authorization) const {
 CallerPtr SessionTable::Find(TokenHash token) const {
   CallerPtr caller;
   {
-    absl::MutexLock lock(&mu_);
+    const MutexLock lock(mu_);
     const auto it = by_token_.find(token);
     if (it == by_token_.end()) return nullptr;
     caller = it->second;

@@ -8,8 +8,8 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
-#include "absl/synchronization/mutex.h"
 #include "common/base/clock.h"
+#include "common/base/mutex.h"
 #include "control-server/domain/records.h"
 
 namespace p2p::server {
@@ -45,7 +45,7 @@ class SessionTable {
 
  private:
   const Clock& clock_;
-  mutable absl::Mutex mu_;
+  mutable Mutex mu_;
   absl::flat_hash_map<TokenHash, CallerPtr> by_token_ ABSL_GUARDED_BY(mu_);
 };
 

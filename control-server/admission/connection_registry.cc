@@ -1,0 +1,199 @@
+#include "control-server/admission/connection_registry.h"
+
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+#include "absl/memory/memory.h"
+#include "absl/strings/str_cat.h"
+#include "common/base/check.h"
+#include "control-server/admission/socket_name.h"
+
+namespace p2p::server {
+namespace {
+
+// 20 looks of 50 ms: gRPC closes within milliseconds of an event, or keeps the socket for a reason.
+constexpr int kLooks = 20;
+// A flood of refused connections must not cost a sweep (0.5 us a record) each.
+constexpr Duration kSweepPause = 10ms;
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<ConnectionRegistry>> ConnectionRegistry::Create(
+    ConnectionLimits limits, ConnectionDeadlines deadlines, RegistryTiming timing,
+    const Clock& clock) {
+  net::UniqueFd epoll(::epoll_create1(EPOLL_CLOEXEC));
+  if (!epoll.valid()) return net::ErrnoError("epoll_create1", errno);
+  net::UniqueFd wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!wake.valid()) return net::ErrnoError("eventfd", errno);
+  epoll_event event{.events = EPOLLIN, .data = {.u64 = 0}};
+  if (::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, wake.get(), &event) != 0) {
+    return net::ErrnoError("epoll_ctl", errno);
+  }
+  return absl::WrapUnique(
+      new ConnectionRegistry(limits, deadlines, timing, clock, std::move(epoll), std::move(wake)));
+}
+
+ConnectionRegistry::ConnectionRegistry(ConnectionLimits limits, ConnectionDeadlines deadlines,
+                                       RegistryTiming timing, const Clock& clock,
+                                       net::UniqueFd epoll, net::UniqueFd wake)
+    : timing_(timing),
+      clock_(clock),
+      epoll_(std::move(epoll)),
+      wake_(std::move(wake)),
+      shutdown_(ShutdownByName),
+      table_(limits, deadlines),
+      next_sweep_(clock.Mono() + timing.sweep),
+      last_sweep_(clock.Mono() - kSweepPause) {}
+
+void ConnectionRegistry::MarkHello(const net::SocketAddress& peer) {
+  const MonoTime now = clock_.Mono();
+  const MutexLock lock(mu_);
+  table_.MarkHello(peer, now);
+}
+
+void ConnectionRegistry::MarkAuthenticated(const net::SocketAddress& peer) {
+  const MutexLock lock(mu_);
+  table_.MarkAuthenticated(peer);
+}
+
+void ConnectionRegistry::Close(const net::SocketAddress& peer, Duration delay) {
+  const MonoTime when = clock_.Mono() + delay;
+  {
+    const MutexLock lock(mu_);
+    if (!table_.CloseAt(peer, when)) return;
+  }
+  Wake();
+}
+
+std::optional<net::SocketAddress> ConnectionRegistry::LocalAddress(
+    const net::SocketAddress& peer) const {
+  const MutexLock lock(mu_);
+  return table_.LocalOf(peer);
+}
+
+std::optional<std::string> ConnectionRegistry::Refusal(const net::SocketAddress& peer) const {
+  const MutexLock lock(mu_);
+  if (table_.PlaceOf(peer) != Place::kFull) return std::nullopt;
+  return absl::StrCat("full: ", table_.limits().served, " of ", table_.limits().served);
+}
+
+void ConnectionRegistry::PauseDeadline(const net::SocketAddress& peer) {
+  const MonoTime now = clock_.Mono();
+  const MutexLock lock(mu_);
+  table_.Pause(peer, now);
+}
+
+void ConnectionRegistry::ResumeDeadline(const net::SocketAddress& peer) {
+  const MonoTime now = clock_.Mono();
+  const MutexLock lock(mu_);
+  table_.Resume(peer, now);
+}
+
+std::optional<Place> ConnectionRegistry::Admit(int fd, const net::SocketAddress& peer,
+                                               const net::SocketAddress& local) {
+  const auto cookie = CookieOf(fd);
+  P2P_CHECK(cookie.has_value());  // The caller owns the socket.
+  const MonoTime now = clock_.Mono();
+  std::optional<Place> place;
+  {
+    const MutexLock lock(mu_);
+    place = table_.FreePlace();
+    if (place != Place::kServed && now >= last_sweep_ + kSweepPause) {
+      SweepLocked();
+      place = table_.FreePlace();
+    }
+    if (place) table_.Add({fd, *cookie}, peer, local, *place, now);
+  }
+  if (!place) {
+    counters_.Add(Admission::kRefused);
+    return std::nullopt;
+  }
+  counters_.Add(*place == Place::kServed ? Admission::kServed : Admission::kFull);
+  // The set holds the number; the kernel drops it when gRPC closes the socket. A failure costs only
+  // promptness: the sweep finds the end anyway.
+  epoll_event event{.events = EPOLLRDHUP | EPOLLHUP | EPOLLET, .data = {.u64 = *cookie}};
+  ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event);
+  return place;
+}
+
+void ConnectionRegistry::OnEvents() {
+  std::array<epoll_event, 256> events;
+  const int n = ::epoll_wait(epoll_.get(), events.data(), events.size(), 0);
+  if (n <= 0) return;
+  const MonoTime now = clock_.Mono();
+  const MutexLock lock(mu_);
+  for (int i = 0; i < n; ++i) {
+    const uint64_t cookie = events[static_cast<size_t>(i)].data.u64;
+    if (cookie == 0) {
+      uint64_t count = 0;
+      [[maybe_unused]] const auto read = ::read(wake_.get(), &count, sizeof count);
+      continue;
+    }
+    const auto name = table_.Find(cookie);
+    if (!name) continue;
+    if (suspects_.empty()) next_look_ = now + timing_.suspect;
+    suspects_.push_back({*name, kLooks});
+  }
+}
+
+MonoTime ConnectionRegistry::Tick() {
+  const MonoTime now = clock_.Mono();
+  std::vector<SocketName> due;
+  {
+    const MutexLock lock(mu_);
+    due = table_.TakeDue(now);
+  }
+  for (const SocketName& name : due) {
+    counters_.Add(shutdown_(name) ? Admission::kClosed : Admission::kCloseTooLate);
+  }
+  const MutexLock lock(mu_);
+  if (now >= next_sweep_) SweepLocked();
+  if (!suspects_.empty() && now >= next_look_) LookAtSuspectsLocked();
+  MonoTime next = next_sweep_;
+  if (!suspects_.empty()) next = std::min(next, next_look_);
+  if (const auto due_next = table_.NextDue()) next = std::min(next, *due_next);
+  return next;
+}
+
+void ConnectionRegistry::Sweep() {
+  const MutexLock lock(mu_);
+  SweepLocked();
+}
+
+ConnectionRegistry::Figures ConnectionRegistry::figures() const {
+  const MutexLock lock(mu_);
+  return {table_.served(), table_.full(), table_.authenticated()};
+}
+
+void ConnectionRegistry::SweepLocked() {
+  for (const SocketName& name : table_.All()) {
+    if (IsAlive(name)) continue;
+    table_.Remove(name.cookie);
+    counters_.Add(Admission::kGone);
+  }
+  last_sweep_ = clock_.Mono();
+  next_sweep_ = last_sweep_ + timing_.sweep;
+}
+
+void ConnectionRegistry::LookAtSuspectsLocked() {
+  const auto settled = [&](Suspect& suspect) {
+    if (IsAlive(suspect.name)) return --suspect.looks_left == 0;
+    if (table_.Find(suspect.name.cookie)) counters_.Add(Admission::kGone);
+    table_.Remove(suspect.name.cookie);
+    return true;
+  };
+  suspects_.erase(std::remove_if(suspects_.begin(), suspects_.end(), settled), suspects_.end());
+  next_look_ = clock_.Mono() + timing_.suspect;
+}
+
+void ConnectionRegistry::Wake() {
+  const uint64_t one = 1;
+  [[maybe_unused]] const auto written = ::write(wake_.get(), &one, sizeof one);
+}
+
+}  // namespace p2p::server

@@ -1,0 +1,108 @@
+// Every connection the process holds, with its place, its progress and its deadline. Decides;
+// touches no socket and reads no clock.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "common/base/time.h"
+#include "common/net/address.h"
+
+namespace p2p::server {
+
+// Names a socket for as long as it lives and no other one afterwards: the kernel never reuses a
+// cookie. The number is only where to look: gRPC owns the descriptor and may close it at any time.
+struct SocketName {
+  int fd = -1;
+  uint64_t cookie = 0;
+  bool operator==(const SocketName&) const = default;
+};
+
+enum class Place : uint8_t {
+  kServed,  // Within the cap.
+  kFull,    // Above it: hears "full", then is closed.
+};
+
+struct ConnectionLimits {
+  uint32_t served = 0;
+  uint32_t full = 0;
+};
+
+struct ConnectionDeadlines {
+  Duration hello;           // From accept to a valid RPC.
+  Duration authentication;  // From there to a log-in.
+};
+
+// One thread at a time.
+class ConnectionTable {
+ public:
+  ConnectionTable(ConnectionLimits limits, ConnectionDeadlines deadlines)
+      : limits_(limits), deadlines_(deadlines) {}
+
+  // The best place that is free; nullopt: none.
+  std::optional<Place> FreePlace() const;
+
+  // Records a connection that was just accepted. An older record with the same number is dead by
+  // that and goes; one with the same peer stays until it is found dead, but the newest has the
+  // name.
+  void Add(SocketName name, const net::SocketAddress& peer, const net::SocketAddress& local,
+           Place place, MonoTime now);
+  // The socket is gone. Ignores unknown cookies.
+  void Remove(uint64_t cookie);
+
+  // Progress of the newest connection of `peer`; false when there is none.
+  bool MarkHello(const net::SocketAddress& peer, MonoTime now);
+  bool MarkAuthenticated(const net::SocketAddress& peer);
+  bool Pause(const net::SocketAddress& peer, MonoTime now);
+  bool Resume(const net::SocketAddress& peer, MonoTime now);
+  // To be closed at `when`, or at its deadline if that is earlier.
+  bool CloseAt(const net::SocketAddress& peer, MonoTime when);
+
+  std::optional<Place> PlaceOf(const net::SocketAddress& peer) const;
+  std::optional<net::SocketAddress> LocalOf(const net::SocketAddress& peer) const;
+
+  // The connections whose time is over: shut them down. Each is named once; its record stays until
+  // Remove, since the place is taken until the socket is closed.
+  std::vector<SocketName> TakeDue(MonoTime now);
+  std::optional<MonoTime> NextDue() const;
+
+  std::optional<SocketName> Find(uint64_t cookie) const;
+  std::vector<SocketName> All() const;
+  size_t served() const { return served_; }
+  size_t full() const { return full_; }
+  size_t authenticated() const { return authenticated_; }
+  const ConnectionLimits& limits() const { return limits_; }
+
+ private:
+  enum class Progress : uint8_t { kSilent, kHello, kAuthenticated };
+  struct Connection {
+    SocketName name;
+    net::SocketAddress peer;
+    net::SocketAddress local;
+    Place place = Place::kServed;
+    Progress progress = Progress::kSilent;
+    bool closing = false;  // Somebody asked for it: progress does not save it any more.
+    uint32_t pauses = 0;
+    MonoTime paused_at;
+    std::optional<MonoTime> due;  // Mirrors its entry in due_.
+  };
+
+  Connection* ByPeer(const net::SocketAddress& peer);
+  const Connection* ByPeer(const net::SocketAddress& peer) const;
+  void SetDue(Connection& connection, std::optional<MonoTime> when);
+
+  const ConnectionLimits limits_;
+  const ConnectionDeadlines deadlines_;
+  absl::flat_hash_map<uint64_t, Connection> by_cookie_;
+  absl::flat_hash_map<int, uint64_t> by_fd_;
+  absl::flat_hash_map<net::SocketAddress, uint64_t> by_peer_;
+  std::set<std::pair<MonoTime, uint64_t>> due_;
+  size_t served_ = 0;
+  size_t full_ = 0;
+  size_t authenticated_ = 0;
+};
+
+}  // namespace p2p::server

@@ -1,0 +1,24 @@
+// Looking at, and shutting down, a socket that somebody else owns and may close at any moment.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "control-server/admission/connection_table.h"
+
+namespace p2p::server {
+
+// SO_COOKIE of the socket behind the number; nullopt when it is closed or no socket.
+std::optional<uint64_t> CookieOf(int fd);
+
+// The socket is still open under its number.
+bool IsAlive(SocketName name);
+
+// Shuts down both directions; the owner then sees end of file and closes. False when the socket is
+// gone: the number may belong to somebody else by now and is not touched. A plain shutdown(number)
+// would cut that somebody; so the number is duplicated, and the duplicate, which cannot be
+// recycled, is compared before it is used. It is compared before the duplication too, since closing
+// a duplicate of a file would drop the process's POSIX locks on it.
+bool ShutdownByName(SocketName name);
+
+}  // namespace p2p::server
