@@ -1,0 +1,36 @@
+// What every part of the app model may reach. Owned by main(); all of it outlives the model.
+#pragma once
+
+#include "common/base/random.h"
+#include "common/config/timing.h"
+#include "peer-client/app/control_port.h"
+#include "peer-client/app/data_ports.h"
+#include "peer-client/app/now.h"
+#include "peer-client/app/output.h"
+
+namespace p2p::client {
+
+enum class TrustPolicy {
+  kAsk,     // A person decides.
+  kAccept,  // --trust-on-first-use.
+  kRefuse,  // Exit 4.
+};
+
+struct AppOptions {
+  bool plain =
+      false;  // A person types: menu numbers work, doubtful requests are asked about first.
+  TrustPolicy trust = TrustPolicy::kRefuse;
+  config::Timing timing;
+};
+
+struct AppContext {
+  ControlPort& control;
+  PeerPort& peers;
+  BroadcastPort& broadcasts;
+  StatePort& state;
+  OutputSink& out;
+  Random& random;
+  const AppOptions& options;
+};
+
+}  // namespace p2p::client

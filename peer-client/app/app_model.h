@@ -1,0 +1,91 @@
+// The client without its wires: typed lines, results, channel and chat events and time go in;
+// calls, output records and an exit code come out. Single-threaded, never blocks, reads no clock.
+// The faces and main() drive it; tests drive it in virtual time.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "peer-client/app/app_context.h"
+#include "peer-client/app/command_queue.h"
+#include "peer-client/app/prompt_flow.h"
+#include "peer-client/app/request_book.h"
+#include "peer-client/app/session_flow.h"
+
+namespace p2p::client {
+
+class AppModel {
+ public:
+  // What `context` refers to outlives the model.
+  explicit AppModel(const AppContext& context);
+
+  // Opens the account's conversations when a session is saved, then connects.
+  void Start(bool key_known, std::optional<Session> saved, Now now);
+
+  // Input. While a prompt is open every line answers it, also one that looks like JSON.
+  void OnLine(absl::string_view line, Now now);
+  void OnCommand(Command command, Now now);
+  bool prompting() const { return prompts_.open(); }
+  // No more lines: what is under way is finished, then the program ends.
+  void OnInputEnd(Now now);
+
+  // Answers of ControlPort.
+  void OnProbe(const Outcome<std::string>& fingerprint, Now now);
+  void OnHello(const Outcome<HelloInfo>& hello, Now now);
+  void OnSignup(const Outcome<SignupInfo>& result, Now now);
+  void OnLogin(Outcome<Session> result, Now now);
+  void OnLogout(const Outcome<Done>& result, Now now);
+  void OnList(Outcome<std::vector<out::ActiveClient>> result, Now now);
+  void OnRequest(const Outcome<RequestInfo>& result, Now now);
+  void OnBroadcast(const Outcome<BroadcastInfo>& result, Now now);
+  void OnChannelEvent(const ChannelEvent& event, Now now);
+  void OnChannelEnd(const CallError& error, Now now);
+
+  // Conversations and received broadcasts: shown as they come.
+  void OnPeerOutput(Output output);
+
+  std::optional<MonoTime> NextDeadline() const;
+  void OnTimer(Now now);
+
+  // Set once; the program ends with it when what has been said was written out.
+  std::optional<ExitCode> exit_code() const { return session_.exit_code(); }
+
+  // For the plain face's prompt line.
+  std::string username() const;
+  bool attached() const { return session_.attached(); }
+  const std::string& focus() const { return focus_; }
+
+ private:
+  void Enqueue(Command command, Now now);
+  void EnqueueBroadcast(std::string text, Now now);
+  void RunLocal(const Command& command, Now now);
+  void SendMessage(const cmd::Msg& message);
+  void HangUp(const cmd::HangUp& hang_up);
+  void SetFocus(std::string peer);
+
+  enum class Readiness { kWait, kRun, kRefuse };
+  Readiness ReadinessOf(const Command& command) const;
+  void Pump(Now now);
+  void Run(ServerCommand command, Now now);
+  void RunLogin(Now now);
+  bool RunRequest(const cmd::Request& request, Now now);
+  void AnswerRequest(const Command& command, Now now);
+  void Refuse(const ServerCommand& command, Now now);
+
+  void Fail(const CallError& error, Now now);
+  void LoseCurrent(const CallError& error, Now now);
+  void AfterSessionChange(Now now);
+  void Error(absl::StatusCode code, std::string message);
+  void FinishIfDone();
+
+  AppContext context_;
+  SessionFlow session_;
+  PromptFlow prompts_;
+  RequestBook requests_;
+  CommandQueue queue_;
+  std::optional<ServerCommand> current_;  // The call that is under way.
+  std::string focus_;
+  bool input_ended_ = false;
+};
+
+}  // namespace p2p::client

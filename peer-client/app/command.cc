@@ -1,0 +1,93 @@
+#include "peer-client/app/command.h"
+
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+
+namespace p2p::client {
+namespace {
+
+// Cuts the first word off `rest`, which then starts at the next word.
+absl::string_view TakeWord(absl::string_view& rest) {
+  rest = absl::StripLeadingAsciiWhitespace(rest);
+  size_t end = 0;
+  while (end < rest.size() && !absl::ascii_isspace(static_cast<unsigned char>(rest[end]))) ++end;
+  const absl::string_view word = rest.substr(0, end);
+  rest = absl::StripLeadingAsciiWhitespace(rest.substr(end));
+  return word;
+}
+
+Command Usage(absl::string_view usage) { return cmd::Bad{absl::StrCat("usage: ", usage)}; }
+
+std::optional<std::string> OptionalWord(absl::string_view& rest) {
+  const absl::string_view word = TakeWord(rest);
+  if (word.empty()) return std::nullopt;
+  return std::string(word);
+}
+
+Command ParseTwo(absl::string_view rest, absl::string_view usage,
+                 Command (*make)(std::string first, std::string second)) {
+  const absl::string_view first = TakeWord(rest);
+  if (first.empty() || rest.empty()) return Usage(usage);
+  return make(std::string(first), std::string(rest));
+}
+
+Command ParseAccount(absl::string_view name, absl::string_view rest) {
+  std::optional<std::string> username = OptionalWord(rest);
+  // A password on the command line would stay in the terminal's history: asked for instead.
+  if (!rest.empty()) return Usage(absl::StrCat(name, " [NAME]; the password is asked for"));
+  if (name == "/signup") return cmd::Signup{std::move(username), std::nullopt, std::nullopt};
+  return cmd::Login{std::move(username), std::nullopt};
+}
+
+Command ParseTalk(absl::string_view name, absl::string_view rest) {
+  if (name == "/request") {
+    const absl::string_view peer = TakeWord(rest);
+    if (peer.empty()) return Usage("/request NAME-or-ADDRESS [REASON]");
+    return cmd::Request{std::string(peer), std::string(rest), false};
+  }
+  if (name == "/msg") {
+    return ParseTwo(rest, "/msg NAME TEXT", [](std::string peer, std::string text) -> Command {
+      return cmd::Msg{std::move(peer), std::move(text)};
+    });
+  }
+  if (name == "/sendfile") {
+    return ParseTwo(rest, "/sendfile NAME PATH", [](std::string peer, std::string path) -> Command {
+      return cmd::SendFile{std::move(peer), std::move(path)};
+    });
+  }
+  if (name == "/chat") return cmd::Focus{std::string(TakeWord(rest))};
+  if (name == "/back") return cmd::Focus{};
+  return cmd::HangUp{std::string(TakeWord(rest))};
+}
+
+}  // namespace
+
+Command ParseSlash(absl::string_view line) {
+  absl::string_view rest = absl::StripTrailingAsciiWhitespace(line);
+  const std::string name = absl::AsciiStrToLower(TakeWord(rest));
+  if (name == "/signup" || name == "/login") return ParseAccount(name, rest);
+  if (name == "/logout") return cmd::Logout{};
+  if (name == "/list") return cmd::List{};
+  if (name == "/approve") return cmd::Approve{std::string(TakeWord(rest))};
+  if (name == "/deny") return cmd::Deny{std::string(TakeWord(rest))};
+  if (name == "/cancel") return cmd::Cancel{std::string(TakeWord(rest))};
+  if (name == "/accept-file") return cmd::AcceptFile{std::string(TakeWord(rest))};
+  if (name == "/broadcast") {
+    if (rest.empty()) return cmd::Broadcast{};
+    return cmd::Broadcast{std::string(rest)};
+  }
+  if (name == "/help") return cmd::Help{};
+  if (name == "/quit" || name == "/exit") return cmd::Quit{};
+  if (name == "/request" || name == "/msg" || name == "/sendfile" || name == "/chat" ||
+      name == "/back" || name == "/hangup") {
+    return ParseTalk(name, rest);
+  }
+  if (name.empty() || name[0] != '/') {
+    return cmd::Bad{"commands start with '/', for example /list; /help shows all of them"};
+  }
+  return cmd::Bad{absl::StrCat("unknown command ", name, "; /help shows what there is")};
+}
+
+}  // namespace p2p::client

@@ -1,0 +1,84 @@
+// What a user or a script can ask for, and its typed form. The JSON form is read by
+// cli/json_command.h.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "absl/strings/string_view.h"
+#include "common/base/secret.h"
+
+namespace p2p::client {
+
+namespace cmd {
+
+// A field that is not set is asked for with a prompt.
+struct Signup {
+  std::optional<std::string> username;
+  std::optional<SecretText> password;
+  std::optional<SecretText> confirm_password;
+};
+struct Login {
+  std::optional<std::string> username;
+  std::optional<SecretText> password;
+};
+struct Logout {};
+struct List {
+  bool silent = false;  // Only refreshes what the client knows.
+};
+struct Request {
+  std::string peer;
+  std::string reason;
+  bool confirmed = false;  // The person said: send it although the name is not on the list.
+};
+// `request_id` may also be an unambiguous beginning of an id, the other user's name, or empty when
+// only one request is open.
+struct Approve {
+  std::string request_id;
+};
+struct Deny {
+  std::string request_id;
+};
+struct Cancel {
+  std::string request_id;
+};
+struct Msg {
+  std::string peer;
+  std::string text;
+};
+struct HangUp {
+  std::string peer;  // Empty: the conversation in view.
+};
+struct Broadcast {
+  std::optional<std::string> text;  // Not set: asked for with a prompt.
+};
+struct SendFile {
+  std::string peer;
+  std::string path;
+};
+struct AcceptFile {
+  std::string id;
+};
+// Plain face: type to this peer, or to nobody (empty).
+struct Focus {
+  std::string peer;
+};
+struct Help {};
+struct Quit {};
+struct Bad {
+  std::string message;
+};
+
+}  // namespace cmd
+
+using Command =
+    std::variant<cmd::Signup, cmd::Login, cmd::Logout, cmd::List, cmd::Request, cmd::Approve,
+                 cmd::Deny, cmd::Cancel, cmd::Msg, cmd::HangUp, cmd::Broadcast, cmd::SendFile,
+                 cmd::AcceptFile, cmd::Focus, cmd::Help, cmd::Quit, cmd::Bad>;
+
+// Reads "/request bob hello". Anything that is not a known command, or lacks an argument, is Bad
+// with a message that says what is expected. Pure.
+Command ParseSlash(absl::string_view line);
+
+}  // namespace p2p::client

@@ -1,0 +1,64 @@
+// What else the app model orders: conversations, broadcasts received, state on disk, the end of the
+// program. Implemented in main and by fakes. No order calls the model back before it returns.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "peer-client/app/control_port.h"
+
+namespace p2p::client {
+
+// Direct conversations of one account.
+class PeerPort {
+ public:
+  virtual ~PeerPort() = default;
+  // Opens the account's conversations from disk and the chat port; the port is announced at attach.
+  // Opening the account that is open already changes nothing.
+  virtual absl::StatusOr<uint16_t> Open(const Session& session) = 0;
+  virtual PeerOffer MakeOffer() = 0;
+  // Checks the introduction and makes the link durable. OK: acknowledge it. Else it is not for us,
+  // or altered, or the disk failed: do not.
+  virtual absl::Status Introduce(const event::Introduction& introduction,
+                                 const Session& session) = 0;
+  // Journals the message for `peer`; its id. NotFound without a conversation.
+  virtual absl::StatusOr<std::string> Send(const std::string& peer, const std::string& text) = 0;
+  virtual absl::Status HangUp(const std::string& peer) = 0;
+};
+
+// Broadcasts, over UDP and the channel, for one account.
+class BroadcastPort {
+ public:
+  virtual ~BroadcastPort() = default;
+  virtual void Attach(const event::Attached& attached, const Session& session) = 0;
+  virtual void RelayRestarted(const event::RelayRestarted& restarted) = 0;
+  // Verifies and journals. OK: acknowledge it on the channel.
+  virtual absl::Status OnChannelBroadcast(const event::Broadcast& broadcast) = 0;
+  virtual void Detach() = 0;
+};
+
+// The data directory, keyed by server.
+class StatePort {
+ public:
+  virtual ~StatePort() = default;
+  // Remembers the server's key for host and port.
+  virtual absl::Status TrustServer(const std::string& fingerprint) = 0;
+  virtual absl::Status SaveSession(const Session& session) = 0;
+  virtual absl::Status ForgetSession() = 0;
+};
+
+enum class ExitCode {
+  kOk = 0,
+  kError = 1,
+  kUsage = 2,
+  kUnreachable = 3,
+  kIdentity = 4,
+  kDenied = 5,
+  kExpired = 6,
+  kConfig = 78,
+};
+
+}  // namespace p2p::client

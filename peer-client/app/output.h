@@ -1,0 +1,148 @@
+// Everything the client can tell its user, as typed records. A face renders them: cli/jsonl_* as
+// one JSON object a line, cli/plain_* as text. Texts in here come from servers and peers and are
+// untrusted until a face has rendered them.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "common/base/time.h"
+
+namespace p2p::client {
+
+enum class Choice { kLogin, kSignup, kListActive, kBroadcast };
+enum class RetryReason { kFull, kUnreachable, kLost, kLimited };
+enum class PromptField {
+  kUsername,
+  kPassword,
+  kConfirmPassword,
+  // Plain face only:
+  kTrustServer,
+  kSendRequestAnyway,
+  kKeepBroadcast,
+  kBroadcastText,
+};
+
+namespace out {
+
+struct Connected {
+  std::vector<Choice> choices;
+  std::string server_name;
+  std::string greeting;
+};
+struct Retry {
+  Duration in{};
+  int attempt = 0;
+  int of = 0;  // 0: goes on without end.
+  RetryReason reason = RetryReason::kUnreachable;
+  std::string detail;  // What was refused, in the server's or the transport's words.
+};
+struct SignedUp {
+  std::string username;
+  std::string message;
+};
+struct LoggedIn {
+  std::string username;
+  std::vector<Choice> choices;
+  bool resumed = false;
+};
+struct LoggedOut {
+  std::string username;
+};
+struct ActiveClient {
+  std::string username;
+  std::string ip_address;
+};
+struct Active {
+  std::vector<ActiveClient> clients;
+};
+struct PeerRequest {
+  std::string request_id;
+  std::string from;
+  std::string ip_address;
+  std::string reason;
+  Duration expires_in{};
+};
+struct RequestSent {
+  std::string request_id;
+  std::string to;
+};
+struct RequestOutcome {
+  std::string request_id;
+  std::string peer;
+  std::string outcome;  // approved, denied, expired, cancelled, unavailable.
+};
+struct ChatOpen {
+  std::string peer;
+  std::string path;
+  bool reopened = false;
+};
+struct Chat {
+  std::string peer;
+  std::string id;
+  std::string text;
+  WallTime sent_at;
+  bool replayed = false;
+};
+struct Receipt {
+  std::string peer;
+  std::string id;
+  std::string state;  // queued, delivered, read.
+};
+struct ChatClosed {
+  std::string peer;
+  std::string reason;
+};
+struct Broadcast {
+  std::string id;
+  std::string sender;  // Empty: anonymous.
+  WallTime sent_at;
+  WallTime expires_at;
+  std::string text;
+  std::string via;  // udp, channel.
+  bool replayed = false;
+};
+struct BroadcastSent {
+  std::string id;
+  WallTime expires_at;
+};
+struct Penalised {
+  std::string reason;
+  WallTime until;
+  std::string next_step;
+};
+struct Error {
+  std::string code;  // A gRPC code name, or one of the contract's own.
+  std::string message;
+  std::string fingerprint;  // Only with SERVER_IDENTITY_*.
+};
+struct Prompt {
+  PromptField field = PromptField::kUsername;
+  std::string subject;  // A fingerprint or a name, where the question needs one.
+};
+// The open prompt was answered or given up.
+struct PromptDone {};
+// Advice for a person; jsonl writes it to stderr.
+struct Notice {
+  std::string text;
+};
+struct Help {};
+
+}  // namespace out
+
+using Output = std::variant<out::Connected, out::Retry, out::SignedUp, out::LoggedIn,
+                            out::LoggedOut, out::Active, out::PeerRequest, out::RequestSent,
+                            out::RequestOutcome, out::ChatOpen, out::Chat, out::Receipt,
+                            out::ChatClosed, out::Broadcast, out::BroadcastSent, out::Penalised,
+                            out::Error, out::Prompt, out::PromptDone, out::Notice, out::Help>;
+
+// Where the model's output goes: a face. Must not call the model back before returning.
+class OutputSink {
+ public:
+  virtual ~OutputSink() = default;
+  virtual void Show(const Output& output) = 0;
+};
+
+}  // namespace p2p::client

@@ -1,0 +1,117 @@
+#include "peer-client/app/request_book.h"
+
+#include <algorithm>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "common/net/address.h"
+#include "common/wire/limits.h"
+
+namespace p2p::client {
+namespace {
+
+constexpr size_t kMaxIncoming = 64;
+constexpr size_t kMaxOutgoing = 64;
+constexpr size_t kMinIdPrefix = 4;
+constexpr Duration kFresh = 10s;
+
+bool IsNameChar(char c) {
+  return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '.' || c == '-';
+}
+
+// One of `open` (id -> name) that `text` means.
+absl::StatusOr<std::string> Find(const std::vector<std::pair<std::string, std::string>>& open,
+                                 absl::string_view text, absl::string_view command) {
+  if (open.empty()) return absl::NotFoundError("no request is open");
+  if (text.empty()) {
+    if (open.size() == 1) return open.front().first;
+    return absl::FailedPreconditionError(
+        absl::StrCat(open.size(), " requests are open; say which: ", command, " NAME"));
+  }
+  std::vector<std::string> hits;
+  for (const auto& [id, name] : open) {
+    if (id == text) return id;
+    if (absl::EqualsIgnoreCase(name, text) ||
+        (text.size() >= kMinIdPrefix && absl::StartsWith(id, text))) {
+      hits.push_back(id);
+    }
+  }
+  if (hits.size() == 1) return hits.front();
+  if (hits.empty()) return absl::NotFoundError("no such request is open");
+  return absl::FailedPreconditionError("several requests fit; give the whole id");
+}
+
+}  // namespace
+
+bool LooksLikeAddress(absl::string_view target) {
+  if (net::IpAddress::Parse(target)) return true;
+  const bool dotted = std::all_of(target.begin(), target.end(), [](char c) {
+    return absl::ascii_isdigit(static_cast<unsigned char>(c)) || c == '.';
+  });
+  return dotted || absl::StrContains(target, ':');
+}
+
+TargetKind ClassifyTarget(absl::string_view target) {
+  if (net::IpAddress::Parse(target)) return TargetKind::kAddress;
+  const bool name = target.size() >= wire::kMinUsername && target.size() <= wire::kMaxUsername &&
+                    absl::ascii_isalpha(static_cast<unsigned char>(target[0])) &&
+                    std::all_of(target.begin(), target.end(), IsNameChar);
+  return name ? TargetKind::kName : TargetKind::kMalformed;
+}
+
+void RequestBook::AddIncoming(const event::PeerRequest& request, MonoTime now) {
+  if (incoming_.size() >= kMaxIncoming) {
+    incoming_.erase(std::min_element(
+        incoming_.begin(), incoming_.end(),
+        [](const auto& a, const auto& b) { return a.second.order < b.second.order; }));
+  }
+  incoming_[request.request_id] = {request.from, now + request.expires_in, next_order_++};
+}
+
+void RequestBook::AddOutgoing(const RequestInfo& request) {
+  if (outgoing_.size() >= kMaxOutgoing) outgoing_.erase(outgoing_.begin());
+  outgoing_[request.request_id] = request.peer;
+}
+
+void RequestBook::Close(const std::string& request_id) {
+  incoming_.erase(request_id);
+  outgoing_.erase(request_id);
+}
+
+void RequestBook::CloseAll() {
+  incoming_.clear();
+  outgoing_.clear();
+}
+
+absl::StatusOr<std::string> RequestBook::FindIncoming(absl::string_view text, MonoTime now) const {
+  std::vector<std::pair<std::string, std::string>> open;
+  for (const auto& [id, request] : incoming_) {
+    if (request.expires > now) open.emplace_back(id, request.from);
+  }
+  return Find(open, text, "/approve");
+}
+
+absl::StatusOr<std::string> RequestBook::FindOutgoing(absl::string_view text) const {
+  return Find({outgoing_.begin(), outgoing_.end()}, text, "/cancel");
+}
+
+bool RequestBook::AnyIncoming(MonoTime now) const {
+  return std::any_of(incoming_.begin(), incoming_.end(),
+                     [now](const auto& entry) { return entry.second.expires > now; });
+}
+
+void RequestBook::SetActive(std::vector<out::ActiveClient> clients, MonoTime now) {
+  active_ = std::move(clients);
+  list_at_ = now;
+}
+
+bool RequestBook::ListIsFresh(MonoTime now) const { return list_at_ && now - *list_at_ < kFresh; }
+
+bool RequestBook::IsListed(absl::string_view target) const {
+  return std::any_of(active_.begin(), active_.end(), [target](const out::ActiveClient& client) {
+    return absl::EqualsIgnoreCase(client.username, target) || client.ip_address == target;
+  });
+}
+
+}  // namespace p2p::client

@@ -1,0 +1,54 @@
+// Peer requests as this client knows them, and who is on the list it last saw. Pure.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "peer-client/app/control_port.h"
+#include "peer-client/app/now.h"
+
+namespace p2p::client {
+
+enum class TargetKind { kName, kAddress, kMalformed };
+// An IP address, a legal username, or neither.
+TargetKind ClassifyTarget(absl::string_view target);
+// Meant as an address, legal or not: sent in the request's address field.
+bool LooksLikeAddress(absl::string_view target);
+
+class RequestBook {
+ public:
+  // Incoming. At most 64 are kept, the newest; the server keeps its own account of all.
+  void AddIncoming(const event::PeerRequest& request, MonoTime now);
+  void AddOutgoing(const RequestInfo& request);
+  // The request has its outcome.
+  void Close(const std::string& request_id);
+  void CloseAll();
+
+  // `text` is an id, the unambiguous beginning of one (4 characters at least), a name, or empty
+  // when only one is open. NotFound and FailedPrecondition say what to do.
+  absl::StatusOr<std::string> FindIncoming(absl::string_view text, MonoTime now) const;
+  absl::StatusOr<std::string> FindOutgoing(absl::string_view text) const;
+  bool AnyIncoming(MonoTime now) const;
+
+  void SetActive(std::vector<out::ActiveClient> clients, MonoTime now);
+  bool ListIsFresh(MonoTime now) const;  // Younger than 10 s.
+  bool IsListed(absl::string_view target) const;
+  void ForgetList() { list_at_.reset(); }
+
+ private:
+  struct Incoming {
+    std::string from;
+    MonoTime expires;
+    uint64_t order;
+  };
+  std::map<std::string, Incoming> incoming_;
+  std::map<std::string, std::string> outgoing_;  // id -> peer
+  std::vector<out::ActiveClient> active_;
+  std::optional<MonoTime> list_at_;
+  uint64_t next_order_ = 0;
+};
+
+}  // namespace p2p::client

@@ -1,0 +1,184 @@
+// A client's app model between fakes, in virtual time: what it ordered is recorded, what it said is
+// kept, answers are given by the test.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "peer-client/app/app_model.h"
+
+namespace p2p::client {
+
+class FakeControl final : public ControlPort {
+ public:
+  void Probe() override { calls.push_back("probe"); }
+  void Pin(const std::string& fingerprint) override { calls.push_back("pin " + fingerprint); }
+  void Connect() override { calls.push_back("connect"); }
+  void Disconnect() override { calls.push_back("disconnect"); }
+  void Signup(const std::string& username, absl::string_view password,
+              absl::string_view confirm) override {
+    calls.push_back(absl::StrCat("signup ", username, " ", password, " ", confirm));
+  }
+  void Login(const std::string& username, absl::string_view password) override {
+    calls.push_back(absl::StrCat("login ", username, " ", password));
+  }
+  void UseToken(const SecretText& value) override { token = std::string(value.view()); }
+  void Logout() override { calls.push_back("logout"); }
+  void List() override { calls.push_back("list"); }
+  void Request(const std::string& peer, bool is_address, const std::string& reason,
+               const PeerOffer&) override {
+    calls.push_back(absl::StrCat("request ", is_address ? "ip " : "name ", peer, " ", reason));
+  }
+  void Broadcast(const std::string& text, const std::string& key) override {
+    calls.push_back("broadcast " + text);
+    keys.push_back(key);
+  }
+  void Attach(uint16_t port) override { calls.push_back(absl::StrCat("attach ", port)); }
+  void Approve(const std::string& id, const PeerOffer&) override {
+    calls.push_back("approve " + id);
+  }
+  void Deny(const std::string& id) override { calls.push_back("deny " + id); }
+  void Cancel(const std::string& id) override { calls.push_back("cancel " + id); }
+  void AckIntroduction(const std::string& id) override { calls.push_back("ack-intro " + id); }
+  void AckBroadcast(const std::string& id) override { calls.push_back("ack-broadcast " + id); }
+
+  std::vector<std::string> calls, keys;
+  std::string token;
+};
+
+class FakePeers final : public PeerPort {
+ public:
+  absl::StatusOr<uint16_t> Open(const Session& session) override {
+    opened.push_back(session.username);
+    return uint16_t{4400};
+  }
+  PeerOffer MakeOffer() override { return {}; }
+  absl::Status Introduce(const event::Introduction&, const Session&) override { return introduce; }
+  absl::StatusOr<std::string> Send(const std::string& peer, const std::string& text) override {
+    if (peer != friend_name) return absl::FailedPreconditionError("no conversation");
+    sent.push_back(text);
+    return std::string("id");
+  }
+  absl::Status HangUp(const std::string&) override { return absl::OkStatus(); }
+
+  std::vector<std::string> opened, sent;
+  std::string friend_name = "bob";
+  absl::Status introduce;
+};
+
+class FakeBroadcasts final : public BroadcastPort {
+ public:
+  void Attach(const event::Attached&, const Session&) override { ++attached; }
+  void RelayRestarted(const event::RelayRestarted&) override {}
+  absl::Status OnChannelBroadcast(const event::Broadcast&) override { return verdict; }
+  void Detach() override { ++detached; }
+  int attached = 0, detached = 0;
+  absl::Status verdict;
+};
+
+class FakeState final : public StatePort {
+ public:
+  absl::Status TrustServer(const std::string& fingerprint) override {
+    trusted = fingerprint;
+    return absl::OkStatus();
+  }
+  absl::Status SaveSession(const Session& session) override {
+    saved = std::string(session.token.view());
+    return absl::OkStatus();
+  }
+  absl::Status ForgetSession() override {
+    saved.clear();
+    return absl::OkStatus();
+  }
+  std::string trusted, saved;
+};
+
+class RecordingSink final : public OutputSink {
+ public:
+  void Show(const Output& output) override { shown.push_back(output); }
+  template <class T>
+  std::vector<T> All() const {
+    std::vector<T> out;
+    for (const auto& o : shown) {
+      if (const auto* t = std::get_if<T>(&o)) out.push_back(*t);
+    }
+    return out;
+  }
+  std::vector<Output> shown;
+};
+
+inline CallError NoAnswer() {
+  return {absl::StatusCode::kUnavailable, "Connection refused", false, {}, {}, {}};
+}
+inline CallError Answered(absl::StatusCode code, std::string message) {
+  return {code, std::move(message), true, {}, {}, {}};
+}
+
+struct ClientWorld {
+  explicit ClientWorld(AppOptions app_options = {}, uint64_t seed = 1)
+      : options(std::move(app_options)), random(seed) {
+    model = std::make_unique<AppModel>(
+        AppContext{control, peers, broadcasts, state, sink, random, options});
+  }
+  Now now() const { return {mono, wall}; }
+  // Moves time, waking the model whenever it asked for it.
+  void Advance(Duration d) {
+    const MonoTime end = mono + d;
+    while (true) {
+      const auto next = model->NextDeadline();
+      if (!next || *next > end) break;
+      MoveTo(std::max(*next, mono));
+      model->OnTimer(now());
+    }
+    MoveTo(end);
+  }
+  void MoveTo(MonoTime t) {
+    wall += std::chrono::duration_cast<std::chrono::milliseconds>(t - mono);
+    mono = t;
+  }
+  void Line(const std::string& line) { model->OnLine(line, now()); }
+  void Hello() {
+    model->OnHello(HelloInfo{"home", "hi", {Choice::kLogin, Choice::kSignup}, "SHA256:a"}, now());
+  }
+  Session MakeSession(const std::string& username = "alice") const {
+    return {
+        username, {}, SecretText("token"), wall + 12h, {Choice::kListActive, Choice::kBroadcast},
+        {},       {}};
+  }
+  void Attached() {
+    event::Attached attached;
+    attached.reconnect_window = 500ms;
+    model->OnChannelEvent(attached, now());
+  }
+  // Connected, logged in and attached as alice.
+  void LogIn() {
+    model->Start(true, std::nullopt, now());
+    Hello();
+    model->OnCommand(cmd::Login{"alice", SecretText("password")}, now());
+    model->OnLogin(MakeSession(), now());
+    Attached();
+    control.calls.clear();
+    sink.shown.clear();
+  }
+  template <class T>
+  std::vector<T> Shown() const {
+    return sink.All<T>();
+  }
+
+  AppOptions options;
+  FakeControl control;
+  FakePeers peers;
+  FakeBroadcasts broadcasts;
+  FakeState state;
+  RecordingSink sink;
+  SeededRandom random;
+  MonoTime mono{1h};
+  WallTime wall = WallFromMs(1'700'000'000'000);
+  std::unique_ptr<AppModel> model;
+};
+
+}  // namespace p2p::client

@@ -1,0 +1,235 @@
+// Requests, conversations, broadcasts, limits and penalties.
+#include <gmock/gmock.h>
+
+#include "tests/fakes/client_world.h"
+
+namespace p2p::client {
+namespace {
+
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+AppOptions Plain() { return {.plain = true, .trust = TrustPolicy::kAsk, .timing = {}}; }
+
+TEST(RequestTest, AScriptsRequestIsSentAtOnceByNameOrAddress) {
+  ClientWorld world;
+  world.LogIn();
+  world.Line("/request bob hello");
+  EXPECT_THAT(world.control.calls, ElementsAre("request name bob hello"));
+  world.model->OnRequest(RequestInfo{"r1", "bob"}, world.now());
+  EXPECT_EQ(world.Shown<out::RequestSent>()[0].to, "bob");
+  world.Line("/request 10.0.0.7");
+  EXPECT_EQ(world.control.calls.back(), "request ip 10.0.0.7 ");
+  world.model->OnRequest(RequestInfo{"r2", "carol"}, world.now());
+  world.model->OnChannelEvent(event::RequestOutcome{"r1", "bob", "denied"}, world.now());
+  EXPECT_EQ(world.Shown<out::RequestOutcome>()[0].outcome, "denied");
+}
+
+TEST(RequestTest, APersonIsAskedAboutANameThatIsNotOnTheList) {
+  ClientWorld world(Plain());
+  world.LogIn();
+  world.Line("/request bobb");
+  EXPECT_THAT(world.control.calls, ElementsAre("list"));  // A fresh look first.
+  world.model->OnList(std::vector<out::ActiveClient>{{"bob", "10.0.0.7"}}, world.now());
+  EXPECT_THAT(world.Shown<out::Active>(), IsEmpty());
+  ASSERT_EQ(world.Shown<out::Prompt>().size(), 1u);
+  EXPECT_EQ(world.Shown<out::Prompt>()[0].field, PromptField::kSendRequestAnyway);
+  world.Line("n");
+  EXPECT_THAT(world.control.calls, ElementsAre("list"));
+  world.Line("/request bob");
+  EXPECT_EQ(world.control.calls.back(), "request name bob ");
+  world.model->OnRequest(RequestInfo{"r1", "bob"}, world.now());
+  world.Line("/request carol");
+  world.Line("y");
+  EXPECT_EQ(world.control.calls.back(), "request name carol ");
+}
+
+TEST(RequestTest, APersonsSlipsNeverReachTheServer) {
+  ClientWorld world(Plain());
+  world.LogIn();
+  for (const char* target : {"10.0.0", "b@b", "Alice"}) {
+    world.Line(absl::StrCat("/request ", target));
+    EXPECT_EQ(world.Shown<out::Error>().back().code, "INVALID_ARGUMENT") << target;
+  }
+  EXPECT_THAT(world.control.calls, IsEmpty());
+}
+
+TEST(RequestTest, ApprovalLeadsToAnIntroductionThatIsAcknowledgedOnlyWhenItIsGood) {
+  ClientWorld world;
+  world.LogIn();
+  world.model->OnChannelEvent(event::PeerRequest{"r7777", "bob", "10.0.0.7", "hi", 60s},
+                              world.now());
+  world.Line("/approve r7777");
+  EXPECT_THAT(world.control.calls, ElementsAre("approve r7777"));
+  world.peers.introduce = absl::InvalidArgumentError("altered");
+  world.model->OnChannelEvent(event::Introduction{"r7777", {}, {}, false}, world.now());
+  EXPECT_THAT(world.control.calls, ElementsAre("approve r7777"));
+  world.peers.introduce = absl::OkStatus();
+  world.model->OnChannelEvent(event::Introduction{"r7777", {}, {}, false}, world.now());
+  EXPECT_EQ(world.control.calls.back(), "ack-intro r7777");
+}
+
+TEST(RequestTest, TypingYesInThePlainFaceApprovesTheWaitingRequest) {
+  ClientWorld world(Plain());
+  world.LogIn();
+  world.model->OnChannelEvent(event::PeerRequest{"r1", "bob", "10.0.0.7", "", 60s}, world.now());
+  world.Line("y");
+  EXPECT_THAT(world.control.calls, ElementsAre("approve r1"));
+  world.Advance(61s);
+  world.Line("/deny r1");
+  EXPECT_EQ(world.Shown<out::Error>().back().code, "NOT_FOUND");
+}
+
+TEST(ChatTest, TextGoesToTheConversationInViewAndNeverWaitsForTheServer) {
+  ClientWorld world(Plain());
+  world.LogIn();
+  world.model->OnPeerOutput(out::ChatOpen{"bob", "dialled 10.0.0.7:4400", false});
+  world.model->OnChannelEnd(NoAnswer(), world.now());  // The server is gone.
+  world.Line("hello bob");
+  EXPECT_THAT(world.peers.sent, ElementsAre("hello bob"));
+  world.model->OnPeerOutput(out::ChatClosed{"bob", "bye"});
+  world.Line("hello?");
+  EXPECT_THAT(world.peers.sent, ElementsAre("hello bob"));
+}
+
+TEST(ChatTest, WithoutAConversationTheErrorSaysHowToGetOne) {
+  ClientWorld world;
+  world.LogIn();
+  world.Line("/msg carol hi");
+  EXPECT_EQ(world.Shown<out::Error>()[0].code, "NO_CONVERSATION");
+  EXPECT_NE(world.Shown<out::Error>()[0].message.find("/request carol"), std::string::npos);
+}
+
+TEST(BroadcastTest, ALostAnswerIsRepeatedWithTheSameKey) {
+  ClientWorld world;
+  world.LogIn();
+  world.Line("/broadcast tea");
+  world.model->OnChannelEnd(NoAnswer(), world.now());
+  world.Advance(1s);
+  world.Hello();
+  world.Attached();
+  ASSERT_EQ(world.control.keys.size(), 2u);
+  EXPECT_EQ(world.control.keys[0], world.control.keys[1]);
+  world.model->OnBroadcast(BroadcastInfo{"b1", world.wall}, world.now());
+  EXPECT_EQ(world.Shown<out::BroadcastSent>()[0].id, "b1");
+  world.Line("/broadcast coffee");
+  EXPECT_NE(world.control.keys[2], world.control.keys[1]);
+}
+
+TEST(BroadcastTest, ADeadlineOnALivingChannelIsRepeatedToo) {
+  ClientWorld world;
+  world.LogIn();
+  world.Line("/broadcast tea");
+  world.model->OnBroadcast(NoAnswer(), world.now());
+  EXPECT_THAT(world.Shown<out::Error>(), IsEmpty());
+  world.Advance(3s);
+  ASSERT_EQ(world.control.keys.size(), 2u);
+  EXPECT_EQ(world.control.keys[0], world.control.keys[1]);
+}
+
+TEST(BroadcastTest, AHeldOneIsDroppedAfterItsLife) {
+  ClientWorld world;
+  world.LogIn();
+  world.model->OnChannelEnd(NoAnswer(), world.now());
+  world.Line("/broadcast tea");
+  for (int i = 0; i < 400 && world.Shown<out::Error>().empty(); ++i) {
+    world.Advance(30s);
+    if (world.control.calls.back() == "connect") world.model->OnHello(NoAnswer(), world.now());
+  }
+  ASSERT_EQ(world.Shown<out::Error>().size(), 1u);
+  EXPECT_EQ(world.Shown<out::Error>()[0].code, "DEADLINE_EXCEEDED");
+  world.Hello();
+  world.Attached();
+  EXPECT_THAT(world.control.keys, IsEmpty());
+}
+
+TEST(BroadcastTest, APersonIsAskedWhetherToKeepOneWithoutAServer) {
+  ClientWorld world(Plain());
+  world.LogIn();
+  world.model->OnChannelEnd(NoAnswer(), world.now());
+  world.Line("/broadcast tea");
+  EXPECT_EQ(world.Shown<out::Prompt>()[0].field, PromptField::kKeepBroadcast);
+  world.Line("y");
+  world.Advance(1s);
+  world.Hello();
+  world.Attached();
+  EXPECT_EQ(world.control.calls.back(), "broadcast tea");
+}
+
+TEST(BroadcastTest, FromTheChannelItIsAcknowledgedOnlyWhenJournalled) {
+  ClientWorld world;
+  world.LogIn();
+  world.broadcasts.verdict = absl::UnavailableError("disk");
+  world.model->OnChannelEvent(event::Broadcast{"b1", {}, {}, "x"}, world.now());
+  EXPECT_THAT(world.control.calls, IsEmpty());
+  world.broadcasts.verdict = absl::OkStatus();
+  world.model->OnChannelEvent(event::Broadcast{"b1", {}, {}, "x"}, world.now());
+  EXPECT_THAT(world.control.calls, ElementsAre("ack-broadcast b1"));
+}
+
+TEST(LimitTest, ALimitedCallWaitsAsLongAsToldAndRepeatsByItself) {
+  ClientWorld world;
+  world.LogIn();
+  world.Line("/list");
+  auto limited = Answered(absl::StatusCode::kResourceExhausted, "slow down");
+  limited.retry_after = 7s;
+  world.model->OnList(limited, world.now());
+  EXPECT_EQ(world.Shown<out::Retry>()[0].reason, RetryReason::kLimited);
+  EXPECT_EQ(world.Shown<out::Retry>()[0].in, 7s);
+  world.Advance(6900ms);
+  EXPECT_EQ(world.control.calls.size(), 1u);
+  world.Advance(200ms);
+  EXPECT_EQ(world.control.calls.size(), 2u);
+}
+
+TEST(PenaltyTest, ItIsToldOnceAndTheProcessStays) {
+  ClientWorld world;
+  world.LogIn();
+  world.Line("/request nobody");
+  CallError refused = Answered(absl::StatusCode::kPermissionDenied, "no such user");
+  refused.penalty = Penalty{"no such user", world.wall + 60s, "log in again"};
+  world.model->OnChannelEvent(event::PenaltyNotice{*refused.penalty}, world.now());
+  world.model->OnRequest(refused, world.now());
+  world.model->OnChannelEnd(refused, world.now());
+  ASSERT_EQ(world.Shown<out::Penalised>().size(), 1u);
+  EXPECT_EQ(world.Shown<out::Penalised>()[0].until, world.wall + 60s);
+  EXPECT_THAT(world.Shown<out::Error>(), IsEmpty());
+  EXPECT_EQ(world.state.saved, "");
+  // A log-in typed at once waits for the new connection.
+  world.model->OnCommand(cmd::Login{"alice", SecretText("pw")}, world.now());
+  world.Advance(1s);
+  EXPECT_EQ(world.control.calls.back(), "connect");
+  world.Hello();
+  EXPECT_EQ(world.control.calls.back(), "login alice pw");
+}
+
+TEST(PenaltyTest, TheCoolDownIsWaitedForAndANewLogInReplacesTheWaitingOne) {
+  ClientWorld world;
+  world.model->Start(true, std::nullopt, world.now());
+  world.Hello();
+  CallError cooling = Answered(absl::StatusCode::kPermissionDenied, "cooling down");
+  cooling.penalty = Penalty{"cooling down", world.wall + 60s, ""};
+  world.model->OnCommand(cmd::Login{"alice", SecretText("first")}, world.now());
+  world.model->OnLogin(cooling, world.now());
+  EXPECT_EQ(world.Shown<out::Retry>()[0].in, 60s);
+  world.model->OnCommand(cmd::Login{"alice", SecretText("second")}, world.now());
+  world.model->OnLogin(cooling, world.now());
+  world.control.calls.clear();
+  world.Advance(61s);
+  EXPECT_THAT(world.control.calls, ElementsAre("login alice second"));
+}
+
+TEST(CommandTest, UnknownOnesAndFilesAreAnsweredAtOnce) {
+  ClientWorld world;
+  world.model->Start(true, std::nullopt, world.now());
+  world.Line("/nonsense");
+  world.Line("/sendfile bob /tmp/x");
+  EXPECT_EQ(world.Shown<out::Error>()[0].code, "BAD_COMMAND");
+  EXPECT_EQ(world.Shown<out::Error>()[1].code, "UNIMPLEMENTED");
+  world.Line("/quit");
+  EXPECT_EQ(world.model->exit_code(), ExitCode::kOk);
+}
+
+}  // namespace
+}  // namespace p2p::client
