@@ -76,9 +76,9 @@ enum class DeliveryVia : uint8_t { kNone = 0, kUdp = 1, kChannel = 2 };
 struct DeliveryRecord {
   BroadcastId broadcast;
   UserId user;
-  WallTime due_at;
+  WallTime due_at{};
   DeliveryVia via = DeliveryVia::kNone;
-  WallTime delivered_at;
+  WallTime delivered_at{};
   bool operator==(const DeliveryRecord&) const = default;
 };
 

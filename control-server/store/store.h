@@ -93,8 +93,9 @@ class Store {
   virtual absl::StatusOr<std::vector<DeliveryRecord>> ListDeliveries(BroadcastId broadcast) = 0;
 
   // Removes the text of broadcasts that expired before `now`, and rows (ledger included) of
-  // broadcasts sent before `details_before`. Text is gone from the files, not only from the tables,
-  // when this returns.
+  // broadcasts that expired and were sent before `details_before`. Text is gone from the files, not
+  // only from the tables, when this, or the group around it, returns OK; when another process
+  // stands in the way of that, the next call tries again.
   virtual absl::Status PurgeBroadcasts(WallTime now, WallTime details_before) = 0;
 };
 

@@ -1,0 +1,126 @@
+#include "control-server/store/sqlite_store.h"
+
+#include "common/base/check.h"
+
+namespace p2p::server {
+
+absl::StatusOr<std::unique_ptr<SqliteStore>> SqliteStore::Open(const std::string& path,
+                                                               const std::string& vfs) {
+  P2P_ASSIGN_OR_RETURN(auto db, SqliteDb::Open(path, vfs));
+  return std::unique_ptr<SqliteStore>(new SqliteStore(std::move(db)));
+}
+
+SqliteStore::SqliteStore(std::unique_ptr<SqliteDb> db)
+    : db_(std::move(db)),
+      accounts_(*db_),
+      tokens_(*db_),
+      peering_(*db_),
+      broadcasts_(*db_),
+      ledger_(*db_) {}
+
+absl::Status SqliteStore::Group(absl::FunctionRef<absl::Status()> work) { return db_->Group(work); }
+
+absl::Status SqliteStore::Step(absl::FunctionRef<absl::Status()> work) { return db_->Step(work); }
+
+absl::Status SqliteStore::CreateAccount(const Account& account) {
+  return accounts_.Create(account);
+}
+
+absl::StatusOr<Account> SqliteStore::FindAccount(absl::string_view username) {
+  return accounts_.Find(username);
+}
+
+absl::StatusOr<Account> SqliteStore::GetAccount(UserId id) { return accounts_.Get(id); }
+
+absl::Status SqliteStore::UpdateAccount(const Account& account) {
+  return accounts_.Update(account);
+}
+
+absl::Status SqliteStore::DeleteAccount(UserId id) { return accounts_.Delete(id); }
+
+absl::StatusOr<std::vector<Account>> SqliteStore::ListAccounts() { return accounts_.List(); }
+
+absl::StatusOr<std::vector<TokenHash>> SqliteStore::PutToken(const TokenRecord& token,
+                                                             size_t max_per_account) {
+  return tokens_.Put(token, max_per_account);
+}
+
+absl::Status SqliteStore::DeleteToken(TokenHash hash) { return tokens_.Delete(hash); }
+
+absl::StatusOr<std::vector<TokenHash>> SqliteStore::DeleteTokensOf(UserId account) {
+  return tokens_.DeleteOf(account);
+}
+
+absl::StatusOr<std::vector<TokenRecord>> SqliteStore::ListTokens(WallTime now) {
+  return tokens_.List(now);
+}
+
+absl::Status SqliteStore::PutIntroduction(const IntroductionRecord& introduction) {
+  return peering_.PutIntroduction(introduction);
+}
+
+absl::Status SqliteStore::AckIntroduction(RequestId id, UserId party) {
+  return peering_.AckIntroduction(id, party);
+}
+
+absl::StatusOr<std::vector<IntroductionRecord>> SqliteStore::ListIntroductions() {
+  return peering_.ListIntroductions();
+}
+
+absl::Status SqliteStore::DropIntroductionsBefore(WallTime created_before) {
+  return peering_.DropIntroductionsBefore(created_before);
+}
+
+absl::Status SqliteStore::PutAddresses(const std::vector<AddressRecord>& addresses) {
+  return peering_.PutAddresses(addresses);
+}
+
+absl::StatusOr<std::vector<AddressRecord>> SqliteStore::ListAddresses(WallTime active_since) {
+  return peering_.ListAddresses(active_since);
+}
+
+absl::Status SqliteStore::DropAddressesBefore(WallTime active_before) {
+  return peering_.DropAddressesBefore(active_before);
+}
+
+absl::Status SqliteStore::PutBroadcast(const BroadcastRecord& broadcast) {
+  return broadcasts_.Put(broadcast);
+}
+
+absl::StatusOr<BroadcastRecord> SqliteStore::FindBroadcastByKey(UserId sender,
+                                                                absl::string_view idempotency_key) {
+  return broadcasts_.FindByKey(sender, idempotency_key);
+}
+
+absl::StatusOr<BroadcastRecord> SqliteStore::GetBroadcast(BroadcastId id) {
+  return broadcasts_.Get(id);
+}
+
+absl::StatusOr<std::vector<BroadcastRecord>> SqliteStore::ListLiveBroadcasts(WallTime now) {
+  return broadcasts_.ListLive(now);
+}
+
+absl::StatusOr<std::vector<BroadcastRecord>> SqliteStore::ListBroadcasts(WallTime sent_since) {
+  return broadcasts_.List(sent_since);
+}
+
+absl::Status SqliteStore::RevokeBroadcast(BroadcastId id) { return broadcasts_.Revoke(id); }
+
+absl::Status SqliteStore::PutDue(const std::vector<DeliveryRecord>& rows) {
+  return ledger_.PutDue(rows);
+}
+
+absl::Status SqliteStore::MarkDelivered(BroadcastId broadcast, UserId user, DeliveryVia via,
+                                        WallTime at) {
+  return ledger_.MarkDelivered(broadcast, user, via, at);
+}
+
+absl::StatusOr<std::vector<DeliveryRecord>> SqliteStore::ListDeliveries(BroadcastId broadcast) {
+  return ledger_.List(broadcast);
+}
+
+absl::Status SqliteStore::PurgeBroadcasts(WallTime now, WallTime details_before) {
+  return broadcasts_.Purge(now, details_before);
+}
+
+}  // namespace p2p::server
