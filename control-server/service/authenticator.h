@@ -1,9 +1,12 @@
 // Who is calling: from the metadata of a call to its Caller.
 #pragma once
 
+#include <optional>
+
 #include "absl/status/statusor.h"
 #include "common/net/address.h"
 #include "control-server/admission/connection_control.h"
+#include "control-server/domain/viewpoint.h"
 #include "control-server/service/session_table.h"
 #include "grpcpp/grpcpp.h"
 
@@ -23,8 +26,16 @@ class Authenticator {
       : sessions_(sessions), connections_(connections) {}
 
   // The caller of `authorization: Bearer <token>`, and marks the connection as authenticated.
-  // Unauthenticated, with one text for every cause, when there is none.
+  // Unauthenticated, with one text for every cause, when there is none; ResourceExhausted "full: …"
+  // when the connection has no place.
   absl::StatusOr<CallerPtr> Check(const grpc::CallbackServerContext& context) const;
+
+  // For calls that need no token. The status to finish with, when the caller's connection has no
+  // place ("full: 50 of 50"); the connection is then closed shortly after the answer.
+  std::optional<grpc::Status> RefuseIfFull(const grpc::CallbackServerContext& context) const;
+
+  // From where the caller looks at the others.
+  Viewpoint ViewpointOf(const grpc::CallbackServerContext& context) const;
 
   ConnectionControl& connections() const { return connections_; }
 

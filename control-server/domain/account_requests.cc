@@ -1,0 +1,70 @@
+#include "control-server/domain/account_requests.h"
+
+#include "absl/strings/str_cat.h"
+#include "common/base/check.h"
+#include "common/base/text.h"
+#include "common/wire/limits.h"
+#include "control-server/domain/names.h"
+
+namespace p2p::server {
+
+absl::Status CheckHello(absl::string_view client_version) {
+  if (client_version.size() > wire::kMaxClientVersion) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("client_version is longer than ", wire::kMaxClientVersion, " bytes"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckSignup(absl::string_view username, absl::string_view password,
+                         absl::string_view confirm_password) {
+  P2P_RETURN_IF_ERROR(CheckNewUsername(username));
+  P2P_RETURN_IF_ERROR(CheckNewPassword(password));
+  if (confirm_password.empty()) {
+    return absl::InvalidArgumentError("confirm_password is required");
+  }
+  if (confirm_password != password) {
+    return absl::InvalidArgumentError("confirm_password is not the same as password");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckLogin(const LoginFields& fields) {
+  if (fields.username.empty()) return absl::InvalidArgumentError("username is required");
+  if (fields.username.size() > wire::kMaxUsername) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("username is longer than ", wire::kMaxUsername, " bytes"));
+  }
+  if (fields.password.empty()) return absl::InvalidArgumentError("password is required");
+  if (fields.password.size() > 4 * wire::kMaxPasswordChars ||
+      CodePoints(fields.password) > wire::kMaxPasswordChars) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("password is longer than ", wire::kMaxPasswordChars, " characters"));
+  }
+  if (!fields.device_key.empty() && fields.device_key.size() != wire::kDeviceKeySize) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("device_public_key must have ", wire::kDeviceKeySize, " bytes"));
+  }
+  if (fields.chat_port && (*fields.chat_port < wire::kMinChatPort || *fields.chat_port > 65535)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("chat_endpoint.port must be ", wire::kMinChatPort, " to 65535"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckListActive(uint32_t page_size, absl::string_view page_token) {
+  if (page_size > wire::kMaxPageSize) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("page_size is larger than ", wire::kMaxPageSize));
+  }
+  if (page_token.size() > wire::kMaxPageToken) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("page_token is longer than ", wire::kMaxPageToken, " bytes"));
+  }
+  if (!page_token.empty() && !HasUsernameShape(page_token)) {
+    return absl::InvalidArgumentError("page_token is not one that this server gave out");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace p2p::server

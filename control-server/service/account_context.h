@@ -1,0 +1,43 @@
+// What the account calls work with. Every member outlives the services; all are thread-safe.
+#pragma once
+
+#include <string>
+
+#include "common/base/clock.h"
+#include "common/base/random.h"
+#include "common/config/timing.h"
+#include "common/crypto/sign.h"
+#include "control-server/admission/connection_control.h"
+#include "control-server/service/hash_pool.h"
+#include "control-server/service/hub_view.h"
+#include "control-server/service/session_table.h"
+#include "control-server/store/store_queue.h"
+
+namespace p2p::server {
+
+// An account may hold this many tokens; the oldest goes when there is one more.
+inline constexpr size_t kMaxTokensPerAccount = 8;
+
+// How this server presents itself.
+struct ServerProfile {
+  std::string name = "PeerToPeer Broadcast";
+  std::string greeting = "Welcome. Please log in or sign up.";
+  bool signup_open = true;
+  crypto::PublicKey introducer_key{};
+  crypto::PublicKey broadcast_key{};
+};
+
+struct AccountContext {
+  const Clock& clock;
+  Random& random;
+  SessionTable& sessions;
+  StoreQueue& store;
+  HashPool& hashes;
+  ConnectionControl& connections;
+  const PenaltyView& penalties;
+  SessionEnder& ender;
+  const ServerProfile& profile;
+  const config::Timing& timing;
+};
+
+}  // namespace p2p::server

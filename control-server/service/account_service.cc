@@ -1,0 +1,90 @@
+#include "control-server/service/account_service.h"
+
+#include "common/wire/limits.h"
+#include "control-server/domain/account_requests.h"
+#include "control-server/service/errors.h"
+#include "control-server/service/login_flow.h"
+#include "control-server/service/signup_flow.h"
+
+namespace p2p::server {
+
+grpc::ServerUnaryReactor* AccountService::Hello(grpc::CallbackServerContext* call,
+                                                const v1::HelloRequest* request,
+                                                v1::HelloResponse* response) {
+  if (const auto full = authenticator_.RefuseIfFull(*call)) return FinishNow(call, *full);
+  const absl::Status valid = CheckHello(request->client_version());
+  if (!valid.ok()) return FinishNow(call, ToGrpc(valid));
+  context_.connections.MarkHello(PeerOf(*call));
+  const ServerProfile& profile = context_.profile;
+  response->set_server_name(profile.name);
+  response->set_greeting(profile.greeting);
+  response->set_api_version(wire::kApiVersion);
+  response->set_signup_open(profile.signup_open);
+  response->add_choices(v1::LOGIN);
+  if (profile.signup_open) response->add_choices(v1::SIGNUP);
+  return FinishNow(call, grpc::Status::OK);
+}
+
+grpc::ServerUnaryReactor* AccountService::Signup(grpc::CallbackServerContext* call,
+                                                 const v1::SignupRequest* request,
+                                                 v1::SignupResponse* response) {
+  if (const auto full = authenticator_.RefuseIfFull(*call)) return FinishNow(call, *full);
+  const absl::Status valid =
+      CheckSignup(request->username(), request->password(), request->confirm_password());
+  if (!valid.ok()) return FinishNow(call, ToGrpc(valid));
+  context_.connections.MarkHello(PeerOf(*call));
+  if (!context_.profile.signup_open) {
+    return FinishNow(call, grpc::Status(grpc::StatusCode::FAILED_PRECONDITION,
+                                        "this server takes no sign-ups; ask its operator"));
+  }
+  auto* reactor = call->DefaultReactor();
+  StartSignup(context_, PeerOf(*call), *request, response, reactor);
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* AccountService::Login(grpc::CallbackServerContext* call,
+                                                const v1::LoginRequest* request,
+                                                v1::LoginResponse* response) {
+  if (const auto full = authenticator_.RefuseIfFull(*call)) return FinishNow(call, *full);
+  LoginFields fields{.username = request->username(),
+                     .password = request->password(),
+                     .device_key = AsBytes(request->device_public_key()),
+                     .chat_port = std::nullopt};
+  if (request->has_chat_endpoint()) fields.chat_port = request->chat_endpoint().port();
+  const absl::Status valid = CheckLogin(fields);
+  if (!valid.ok()) return FinishNow(call, ToGrpc(valid));
+  context_.connections.MarkHello(PeerOf(*call));
+  auto* reactor = call->DefaultReactor();
+  StartLogin(context_, PeerOf(*call), *request, response, reactor);
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* AccountService::Logout(grpc::CallbackServerContext* call,
+                                                 const v1::LogoutRequest*, v1::LogoutResponse*) {
+  const auto caller = authenticator_.Check(*call);
+  if (!caller.ok()) return FinishNow(call, ToGrpc(caller.status()));
+  const TokenHash token = (*caller)->token.hash;
+  context_.sessions.Remove(token);
+  context_.ender.EndSession(token);
+  auto* reactor = call->DefaultReactor();
+  context_.store.Submit([token](Store& store) { return store.DeleteToken(token); },
+                        [reactor](absl::Status deleted) {
+                          reactor->Finish(deleted.ok() ? grpc::Status::OK : StoreFailure(deleted));
+                        });
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* AccountService::Resume(grpc::CallbackServerContext* call,
+                                                 const v1::ResumeRequest*, v1::ResumeResponse*) {
+  return FinishNow(call, grpc::Status(grpc::StatusCode::UNIMPLEMENTED,
+                                      "this server does not renew sessions; please log in again"));
+}
+
+grpc::ServerUnaryReactor* AccountService::ChangePassword(grpc::CallbackServerContext* call,
+                                                         const v1::ChangePasswordRequest*,
+                                                         v1::ChangePasswordResponse*) {
+  return FinishNow(call, grpc::Status(grpc::StatusCode::UNIMPLEMENTED,
+                                      "this server does not change passwords; ask its operator"));
+}
+
+}  // namespace p2p::server
