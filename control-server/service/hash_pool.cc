@@ -25,13 +25,17 @@ HashPool::HashPool(const Clock& clock, Options options) : clock_(clock), options
   for (int i = 0; i < options_.threads; ++i) threads_.emplace_back([this] { Run(); });
 }
 
-HashPool::~HashPool() {
+HashPool::~HashPool() { Stop(); }
+
+void HashPool::Stop() {
   {
     const MutexLock lock(mu_);
     stopping_ = true;
   }
   wake_.NotifyAll();
-  for (auto& thread : threads_) thread.join();
+  for (auto& thread : threads_) {
+    if (thread.joinable()) thread.join();
+  }
 }
 
 bool HashPool::Submit(Job job) {

@@ -33,7 +33,11 @@ class HashPool {
 
   // `clock` outlives the pool. The threads run at a lower priority than those that answer calls.
   HashPool(const Clock& clock, Options options);
-  ~HashPool();  // Tells every waiting job kTooLate, waits for the running ones.
+  ~HashPool();  // Stop().
+
+  // Takes no more jobs, tells every waiting one kTooLate, waits for the running ones. Idempotent;
+  // not from a job.
+  void Stop() ABSL_LOCKS_EXCLUDED(mu_);
 
   // False, and the job is destroyed unrun, when the queue is full. Otherwise it is called exactly
   // once, on a thread of the pool. Thread-safe.

@@ -1,0 +1,145 @@
+// control-server: the command line, and the life of the process around the Server.
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "CLI/CLI.hpp"
+#include "common/base/log.h"
+#include "common/base/text.h"
+#include "control-server/health_probe.h"
+#include "control-server/server.h"
+#include "control-server/server_options.h"
+
+namespace p2p::server {
+namespace {
+
+enum ExitCode { kOk = 0, kError = 1, kUsage = 2, kUnreachable = 3, kBadConfiguration = 78 };
+
+constexpr timespec kHousekeeping{.tv_sec = 5, .tv_nsec = 0};
+
+void Complain(absl::string_view text) {
+  std::fprintf(stderr, "control-server: %s\n", RenderUntrusted(text, TextKind::kLine).c_str());
+}
+
+// Nobody else on the machine reads our memory or our files.
+void HardenProcess() {
+  ::umask(077);
+  ::prctl(PR_SET_DUMPABLE, 0);
+  const rlimit none{.rlim_cur = 0, .rlim_max = 0};
+  ::setrlimit(RLIMIT_CORE, &none);
+  ::signal(SIGPIPE, SIG_IGN);
+}
+
+// Blocked in every thread that starts later; only WaitForEnd takes them.
+sigset_t BlockEndSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  return signals;
+}
+
+int WaitForEnd(const sigset_t& signals, Server& server) {
+  while (true) {
+    const int signal = ::sigtimedwait(&signals, nullptr, &kHousekeeping);
+    if (signal > 0) return signal;
+    server.Housekeep();
+  }
+}
+
+int StartFailed(const absl::Status& status) {
+  Complain(status.message());
+  return absl::IsInvalidArgument(status) ? kBadConfiguration : kError;
+}
+
+int Serve(const CommandLine& line) {
+  const auto options = ResolveOptions(line);
+  if (!options.ok()) {
+    Complain(options.status().message());
+    return kBadConfiguration;
+  }
+  InitLog(options->log_format);
+  if (!line.set.empty()) Complain("warning: --set is for tests");
+  const sigset_t signals = BlockEndSignals();
+  const SystemClock clock;
+  auto server = Server::Start(*options, clock, [](const absl::Status& status) {
+    // What is on the disk now is unknown: only a fresh start finds out.
+    LogError("store_failed", {{"error", status.message()}});
+    ::_exit(kError);
+  });
+  if (!server.ok()) return StartFailed(server.status());
+  LogInfo("server_started", {{"control", (*server)->address().ToString()},
+                             {"fingerprint", (*server)->identity().fingerprint}});
+  std::printf("%s\n", (*server)->ReadyLine().c_str());
+  std::fflush(stdout);
+  const int signal = WaitForEnd(signals, **server);
+  LogInfo("server_stopping", {{"signal", signal}});
+  (*server)->Shutdown();
+  LogInfo("server_stopped");
+  return kOk;
+}
+
+int CheckConfig(const CommandLine& line) {
+  const auto options = ResolveOptions(line);
+  if (!options.ok()) {
+    Complain(options.status().message());
+    return kBadConfiguration;
+  }
+  std::printf("%s", DescribeOptions(*options).c_str());
+  return kOk;
+}
+
+// Without a target: the server that this configuration would start, on this host.
+int Health(const CommandLine& line, std::string target) {
+  if (target.empty()) {
+    const auto options = ResolveOptions(line);
+    if (!options.ok()) {
+      Complain(options.status().message());
+      return kBadConfiguration;
+    }
+    net::SocketAddress address = options->listen;
+    if (address.ip.IsUnspecified()) address.ip = *net::IpAddress::Parse("127.0.0.1");
+    target = address.ToString();
+  }
+  const absl::Status healthy = ProbeHealth(target);
+  if (healthy.ok()) {
+    std::printf("serving\n");
+    return kOk;
+  }
+  Complain(healthy.message());
+  return absl::IsUnavailable(healthy) ? kUnreachable : kError;
+}
+
+int Main(int argc, char** argv) {
+  QuietGrpc();
+  HardenProcess();
+  CLI::App app("PeerToPeer Broadcast: the server that introduces people and carries announcements",
+               "control-server");
+  CommandLine line;
+  AddServerOptions(app, line);
+  app.fallthrough();
+  app.require_subcommand(0, 1);
+  auto* check_config =
+      app.add_subcommand("check-config", "say what the configuration means, start nothing");
+  auto* health = app.add_subcommand("health", "ask a running server whether it serves");
+  std::string target;
+  health->add_option("target", target, "HOST:PORT (default: this host, the configured port)");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? kOk : kUsage;
+  }
+  if (*check_config) return CheckConfig(line);
+  if (*health) return Health(line, target);
+  return Serve(line);
+}
+
+}  // namespace
+}  // namespace p2p::server
+
+int main(int argc, char** argv) { return p2p::server::Main(argc, argv); }

@@ -1,0 +1,116 @@
+#include "control-server/server.h"
+
+#include "absl/memory/memory.h"
+#include "absl/strings/str_cat.h"
+#include "common/base/check.h"
+#include "control-server/admission/capacity.h"
+#include "control-server/service/session_loader.h"
+
+namespace p2p::server {
+
+// No channel can be attached yet: nobody is present, and there is nothing to end.
+struct Server::Presence final : PresenceView, PenaltyView, SessionEnder {
+  std::shared_ptr<const PresenceSnapshot> Snapshot() const override { return snapshot; }
+  std::optional<Cooldown> CooldownOf(UserId) const override { return std::nullopt; }
+  void EndSession(TokenHash) override {}
+
+  const std::shared_ptr<const PresenceSnapshot> snapshot = std::make_shared<PresenceSnapshot>();
+};
+
+namespace {
+
+ServerProfile MakeProfile(const ServerOptions& options, const ServerIdentity& identity) {
+  return {.name = options.name,
+          .greeting = options.greeting,
+          .signup_open = options.signup_open,
+          .introducer_key = identity.introducer.public_key(),
+          .broadcast_key = identity.broadcaster.public_key()};
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options,
+                                                      const Clock& clock, StoreQueue::Fatal fatal) {
+  P2P_ASSIGN_OR_RETURN(const uint64_t descriptors, RaiseDescriptorLimit());
+  P2P_ASSIGN_OR_RETURN(const uint32_t cap, ConnectionCap(descriptors, options.max_connections));
+  P2P_ASSIGN_OR_RETURN(auto directory, DataDirectory::Open(options.data_dir));
+  P2P_ASSIGN_OR_RETURN(auto identity, LoadOrMakeIdentity({.data_dir = directory.path(),
+                                                          .tls_cert = options.tls_cert,
+                                                          .tls_key = options.tls_key,
+                                                          .tls_names = options.tls_names},
+                                                         clock));
+  P2P_ASSIGN_OR_RETURN(auto front, GrpcFront::Create({.listen = options.listen,
+                                                      .certificate = identity.certificate,
+                                                      .max_connections = cap,
+                                                      .timing = options.timing,
+                                                      .reflection = options.reflection},
+                                                     clock));
+  P2P_ASSIGN_OR_RETURN(auto store, SqliteStore::Open(directory.database()));
+  auto server =
+      absl::WrapUnique(new Server(options, clock, std::move(fatal), std::move(directory),
+                                  std::move(identity), std::move(store), std::move(front), cap));
+  P2P_RETURN_IF_ERROR(server->Serve());
+  return server;
+}
+
+Server::Server(const ServerOptions& options, const Clock& clock, StoreQueue::Fatal fatal,
+               DataDirectory directory, ServerIdentity identity, std::unique_ptr<SqliteStore> store,
+               std::unique_ptr<GrpcFront> front, uint32_t max_connections)
+    : options_(options),
+      clock_(clock),
+      directory_(std::move(directory)),
+      identity_(std::move(identity)),
+      profile_(MakeProfile(options_, identity_)),
+      max_connections_(max_connections),
+      store_(std::move(store)),
+      store_queue_(*store_, std::move(fatal)),
+      sessions_(clock),
+      hashes_(clock, {.threads = HashPool::DefaultThreads()}),
+      front_(std::move(front)),
+      authenticator_(sessions_, front_->connections()),
+      presence_(std::make_unique<Presence>()),
+      account_context_{.clock = clock_,
+                       .random = random_,
+                       .sessions = sessions_,
+                       .store = store_queue_,
+                       .hashes = hashes_,
+                       .connections = front_->connections(),
+                       .penalties = *presence_,
+                       .ender = *presence_,
+                       .profile = profile_,
+                       .timing = options_.timing},
+      account_service_(account_context_, authenticator_),
+      directory_service_(*presence_, authenticator_) {}
+
+Server::~Server() { Shutdown(); }
+
+absl::Status Server::Serve() {
+  // One service a line; all of them are members above.
+  return front_->Start({
+      &account_service_,
+      &directory_service_,
+  });
+}
+
+std::string Server::ReadyLine() const {
+  return absl::StrCat("ready control=", address().ToString(),
+                      " relay=none http=none max=", max_connections_,
+                      " fingerprint=", identity_.fingerprint);
+}
+
+void Server::Housekeep() {
+  for (const TokenHash& token : sessions_.RemoveExpired()) {
+    presence_->EndSession(token);
+    store_queue_.Submit([token](Store& store) { return store.DeleteToken(token); },
+                        [](const absl::Status&) {});  // Expired either way; asked again next start.
+  }
+}
+
+void Server::Shutdown() {
+  // Calls that wait for a hash end at once, so that the front has nothing to wait for.
+  hashes_.Stop();
+  front_->Shutdown();
+  store_queue_.Stop();
+}
+
+}  // namespace p2p::server
