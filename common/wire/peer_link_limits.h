@@ -29,6 +29,9 @@ inline constexpr size_t kMaxConnectionsPerLink = 3;
 inline constexpr size_t kMaxUnprovenConnections = 64;
 inline constexpr size_t kMaxUnprovenPerSource = 16;
 
+// HELLO.
+inline constexpr absl::string_view kHelloInfo = "p2p-hello v1";
+
 // TLS.
 inline constexpr absl::string_view kPeerAlpn = "p2p-chat/1";
 inline constexpr absl::string_view kExporterLabel = "EXPORTER-p2p-chat-hello-v1";

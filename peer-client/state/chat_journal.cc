@@ -1,0 +1,188 @@
+#include "peer-client/state/chat_journal.h"
+
+#include <algorithm>
+
+#include "common/base/check.h"
+
+namespace p2p::client {
+namespace {
+
+constexpr absl::string_view kMagic = "p2pchat1";
+constexpr size_t kCompactAt = 16 * 1024 * 1024;
+constexpr size_t kMaxUnread = 1000;  // Older ones never learn that they were read.
+
+// kind u8, then
+//   kOutgoing, kIncoming   seq u64  id 16  sent_at u64  text
+//   kDelivered, kRead      up_to u64                            the peer has or has read our
+//   messages kShown                 up_to u64                            we have shown the peer's
+//   messages kPositions             last_out delivered read last_in shown, u64 each    start of a
+//   compacted file kUnread                seq u64  id 16                       delivered before the
+//   file was compacted
+enum class Kind : uint8_t {
+  kOutgoing = 1,
+  kIncoming = 2,
+  kDelivered = 3,
+  kRead = 4,
+  kShown = 5,
+  kPositions = 6,
+  kUnread = 7,
+};
+
+template <class Message>
+Bytes Encode(Kind kind, const Message& message) {
+  ByteWriter out;
+  out.U8(static_cast<uint8_t>(kind)).U64(message.seq).Append(message.id.view());
+  out.U64(static_cast<uint64_t>(ToMs(message.sent_at))).Append(message.text);
+  return out.Release();
+}
+
+template <class Message>
+Message Decode(ByteReader& in) {
+  Message message;
+  message.seq = in.U64();
+  message.id.bytes = in.Array<MessageId::kSize>();
+  message.sent_at = WallFromMs(static_cast<int64_t>(in.U64()));
+  message.text = ToString(in.Rest());
+  return message;
+}
+
+Bytes EncodePosition(Kind kind, uint64_t up_to) {
+  return ByteWriter().U8(static_cast<uint8_t>(kind)).U64(up_to).Release();
+}
+
+void Deliver(ChatHistory& history, uint64_t up_to) {
+  const auto end =
+      std::ranges::find_if(history.undelivered, [&](const auto& m) { return m.seq > up_to; });
+  for (auto it = history.undelivered.begin(); it != end; ++it) {
+    history.unread.emplace_back(it->seq, it->id);
+  }
+  history.undelivered.erase(history.undelivered.begin(), end);
+  if (history.unread.size() > kMaxUnread) {
+    history.unread.erase(history.unread.begin(),
+                         history.unread.end() - static_cast<ptrdiff_t>(kMaxUnread));
+  }
+  history.delivered_up_to = std::max(history.delivered_up_to, up_to);
+}
+
+void Read(ChatHistory& history, uint64_t up_to) {
+  Deliver(history, up_to);
+  std::erase_if(history.unread, [&](const auto& entry) { return entry.first <= up_to; });
+  history.read_up_to = std::max(history.read_up_to, up_to);
+}
+
+void Shown(ChatHistory& history, uint64_t up_to) {
+  std::erase_if(history.unshown, [&](const auto& m) { return m.seq <= up_to; });
+  history.shown_up_to = std::max(history.shown_up_to, up_to);
+}
+
+absl::Status Apply(ChatHistory& history, ByteView record) {
+  ByteReader in(record);
+  const auto kind = static_cast<Kind>(in.U8());
+  switch (kind) {
+    case Kind::kOutgoing:
+      history.undelivered.push_back(Decode<OutgoingMessage>(in));
+      history.last_out = history.undelivered.back().seq;
+      break;
+    case Kind::kIncoming:
+      history.unshown.push_back(Decode<IncomingMessage>(in));
+      history.last_in = history.unshown.back().seq;
+      break;
+    case Kind::kDelivered:
+      Deliver(history, in.U64());
+      break;
+    case Kind::kRead:
+      Read(history, in.U64());
+      break;
+    case Kind::kShown:
+      Shown(history, in.U64());
+      break;
+    case Kind::kPositions:
+      history = ChatHistory{};
+      history.last_out = in.U64();
+      history.delivered_up_to = in.U64();
+      history.read_up_to = in.U64();
+      history.last_in = in.U64();
+      history.shown_up_to = in.U64();
+      break;
+    case Kind::kUnread: {
+      const uint64_t seq = in.U64();
+      history.unread.emplace_back(seq, MessageId{.bytes = in.Array<MessageId::kSize>()});
+      break;
+    }
+  }
+  if (!in.done()) return absl::DataLossError("a chat journal holds a record of another version");
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+ChatJournal::ChatJournal(std::unique_ptr<RecordLog> log)
+    : log_(std::move(log)), compact_at_(std::max(kCompactAt, 2 * log_->size())) {}
+
+absl::StatusOr<std::unique_ptr<ChatJournal>> ChatJournal::Open(LogStorage& storage,
+                                                               const std::string& path) {
+  ChatHistory history;
+  P2P_ASSIGN_OR_RETURN(auto log, RecordLog::Open(storage, path, kMagic, [&](ByteView record) {
+                         return Apply(history, record);
+                       }));
+  std::unique_ptr<ChatJournal> journal(new ChatJournal(std::move(log)));
+  journal->history_ = std::move(history);
+  return journal;
+}
+
+absl::Status ChatJournal::Append(const Bytes& record) {
+  P2P_RETURN_IF_ERROR(log_->Append(record));
+  return Apply(history_, record);
+}
+
+absl::Status ChatJournal::AppendOutgoing(const OutgoingMessage& message) {
+  P2P_CHECK(message.seq == history_.last_out + 1);
+  return Append(Encode(Kind::kOutgoing, message));
+}
+
+absl::Status ChatJournal::AppendIncoming(const IncomingMessage& message) {
+  P2P_CHECK(message.seq == history_.last_in + 1);
+  return Append(Encode(Kind::kIncoming, message));
+}
+
+absl::Status ChatJournal::AppendReceipt(uint64_t up_to, bool read) {
+  P2P_CHECK(up_to <= history_.last_out);
+  if (up_to <= (read ? history_.read_up_to : history_.delivered_up_to)) return absl::OkStatus();
+  return Append(EncodePosition(read ? Kind::kRead : Kind::kDelivered, up_to));
+}
+
+absl::Status ChatJournal::AppendShown(uint64_t up_to) {
+  P2P_CHECK(up_to <= history_.last_in);
+  if (up_to <= history_.shown_up_to) return absl::OkStatus();
+  return Append(EncodePosition(Kind::kShown, up_to));
+}
+
+absl::Status ChatJournal::Sync() {
+  P2P_RETURN_IF_ERROR(log_->Sync());
+  return log_->size() >= compact_at_ ? Compact() : absl::OkStatus();
+}
+
+absl::Status ChatJournal::Compact() {
+  std::vector<Bytes> records;
+  const ChatHistory& h = history_;
+  // last_out and last_in come back with the messages that follow.
+  records.push_back(ByteWriter()
+                        .U8(static_cast<uint8_t>(Kind::kPositions))
+                        .U64(h.last_out)
+                        .U64(h.delivered_up_to)
+                        .U64(h.read_up_to)
+                        .U64(h.last_in)
+                        .U64(h.shown_up_to)
+                        .Release());
+  for (const auto& [seq, id] : h.unread) {
+    records.push_back(
+        ByteWriter().U8(static_cast<uint8_t>(Kind::kUnread)).U64(seq).Append(id.view()).Release());
+  }
+  for (const auto& message : h.undelivered) records.push_back(Encode(Kind::kOutgoing, message));
+  for (const auto& message : h.unshown) records.push_back(Encode(Kind::kIncoming, message));
+  P2P_RETURN_IF_ERROR(log_->Rewrite(records));
+  compact_at_ = std::max(kCompactAt, 2 * log_->size());
+  return absl::OkStatus();
+}
+
+}  // namespace p2p::client
