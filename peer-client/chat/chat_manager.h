@@ -74,7 +74,7 @@ struct ChatOptions {
   std::string state_dir;               // Ours alone, made when absent (0700), locked by the caller.
   uint16_t port = wire::kDefaultPort;  // Preferred chat port. 0: any free one.
   bool send_read_receipts = true;
-  bool loopback_only = false;  // Listen on 127.0.0.1 and ::1 only. For tests.
+  bool loopback_only = false;  // Listen on 127.0.0.1 only. For tests.
 };
 
 // Single-threaded: construct, use and destroy on the thread that runs `io`. The collaborators

@@ -1,0 +1,129 @@
+#include "peer-client/chat/link_dialler.h"
+
+#include <asio/buffer.hpp>
+#include <asio/co_spawn.hpp>
+#include <asio/detached.hpp>
+#include <asio/post.hpp>
+#include <asio/redirect_error.hpp>
+#include <asio/use_awaitable.hpp>
+#include <asio/write.hpp>
+
+#include "absl/strings/str_cat.h"
+#include "peer-client/chat/asio_address.h"
+#include "peer-client/chat/dial_schedule.h"
+
+namespace p2p::client {
+namespace {
+
+using asio::ip::tcp;
+
+constexpr Duration kConnect = 3s;  // A silent address does not hold up the others for longer.
+
+}  // namespace
+
+LinkDialler::LinkDialler(asio::io_context& io, Job job, const Clock& clock, Random& random,
+                         Establish establish, OnFailed on_failed)
+    : io_(io),
+      job_(std::move(job)),
+      clock_(&clock),
+      random_(&random),
+      establish_(std::move(establish)),
+      on_failed_(std::move(on_failed)),
+      timer_(io),
+      last_error_(job_.plan.dial.size()) {}
+
+void LinkDialler::Start() {
+  running_ = true;
+  auto loop = [self = shared_from_this()] { return self->Loop(); };
+  asio::co_spawn(io_, std::move(loop), asio::detached);
+}
+
+void LinkDialler::Stop() {
+  stopped_ = true;
+  running_ = false;
+  establish_ = nullptr;
+  on_failed_ = nullptr;
+  timer_.cancel();
+}
+
+std::vector<std::string> LinkDialler::Reasons() const {
+  std::vector<std::string> out;
+  for (size_t i = 0; i < last_error_.size(); ++i) {
+    out.push_back(absl::StrCat(job_.plan.dial[i].ToString(), ": ", last_error_[i]));
+  }
+  for (const auto& [address, verdict] : job_.plan.refused) {
+    out.push_back(absl::StrCat(address.ToString(), ": ", DialVerdictText(verdict)));
+  }
+  if (out.empty()) out.push_back("the peer accepts no connections");
+  return out;
+}
+
+asio::awaitable<void> LinkDialler::Loop() {
+  const auto self = shared_from_this();
+  DialSchedule schedule(clock_->Mono(), job_.total);
+  while (!stopped_) {
+    const bool established = co_await Round();
+    if (stopped_) co_return;
+    if (established) break;
+    const auto next = schedule.Next(clock_->Mono());
+    if (!next || identity_refused_ || job_.plan.dial.empty()) {
+      running_ = false;
+      on_failed_(Reasons());
+      break;
+    }
+    asio::error_code ignored;
+    timer_.expires_after(*next - clock_->Mono());
+    co_await timer_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+  }
+  Stop();
+}
+
+asio::awaitable<bool> LinkDialler::Round() {
+  for (size_t i = 0; i < job_.plan.dial.size() && !stopped_; ++i) {
+    const absl::Status status = co_await Dial(job_.plan.dial[i]);
+    if (status.ok()) co_return true;
+    last_error_[i] = std::string(status.message());
+    // Somebody else answers there, and will next time.
+    if (absl::IsPermissionDenied(status)) identity_refused_ = true;
+  }
+  co_return false;
+}
+
+asio::awaitable<absl::Status> LinkDialler::Connect(tcp::socket& socket, net::SocketAddress to) {
+  bool timed_out = false;
+  timer_.expires_after(kConnect);
+  timer_.async_wait([&socket, &timed_out](const asio::error_code& error) {
+    if (error) return;
+    timed_out = true;
+    asio::error_code ignored;
+    socket.close(ignored);
+  });
+  asio::error_code error;
+  const auto endpoint = ToEndpoint(to);
+  co_await socket.async_connect(endpoint, asio::redirect_error(asio::use_awaitable, error));
+  // As in the listener: a handler that is queued already still holds `socket`.
+  if (timer_.cancel() == 0) co_await asio::post(io_, asio::use_awaitable);
+  if (timed_out) co_return absl::DeadlineExceededError("no answer in time");
+  if (error) co_return absl::UnavailableError(error.message());
+  co_return absl::OkStatus();
+}
+
+asio::awaitable<absl::Status> LinkDialler::Dial(net::SocketAddress to) {
+  tcp::socket socket(io_);
+  const absl::Status connected = co_await Connect(socket, to);
+  if (!connected.ok()) co_return connected;
+  if (stopped_) co_return absl::CancelledError("stopped");
+  asio::error_code error;
+  socket.set_option(tcp::no_delay(true), error);
+  const KnockBytes knock =
+      MakeKnock(job_.knock_key, job_.link, job_.role, random_->Array<wire::kKnockRandomSize>());
+  // 32 bytes fit in the empty send buffer of a new connection.
+  co_await asio::async_write(socket, asio::buffer(knock),
+                             asio::redirect_error(asio::use_awaitable, error));
+  if (error) co_return absl::UnavailableError(error.message());
+  if (stopped_) co_return absl::CancelledError("stopped");
+  const absl::Status status = co_await establish_(std::move(socket), to);
+  co_return status;
+}
+
+}  // namespace p2p::client

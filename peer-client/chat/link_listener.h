@@ -1,0 +1,70 @@
+// The chat port: accepts connections, reads their knock, and hands on those of approved peers. To
+// everybody else it is a port that closes.
+#pragma once
+
+#include <asio/awaitable.hpp>
+#include <asio/io_context.hpp>
+#include <asio/ip/tcp.hpp>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/statusor.h"
+#include "common/base/counters.h"
+#include "common/config/timing.h"
+#include "common/net/address.h"
+#include "peer-client/chat/knock_guard.h"
+
+namespace p2p::client {
+
+enum class ListenerCount {
+  kAccepted,
+  kTooMany,    // kMaxUnprovenConnections, or kMaxUnprovenPerSource, are being proven already.
+  kKnockLate,  // No 32 bytes within timing.knock, or the connection ended.
+  kKnockWrong,
+  kKnockRepeated,
+  kKnockRight,
+  kAcceptFailed,  // Out of descriptors, for example; accepting goes on.
+  kCount
+};
+
+// One thread. Stop it before it is destroyed; coroutines keep what they need.
+class LinkListener : public std::enable_shared_from_this<LinkListener> {
+ public:
+  // Held while a connection counts as unproven; drop it when HELLO is done or has failed.
+  using Ticket = std::shared_ptr<void>;
+  using OnKnock = std::function<void(asio::ip::tcp::socket socket, const RequestId& link,
+                                     const net::SocketAddress& from, Ticket ticket)>;
+
+  // `guard` and `on_knock` are used until Stop.
+  LinkListener(asio::io_context& io, const config::Timing& timing, KnockGuard& guard,
+               OnKnock on_knock);
+  // The first of `ports` that is free, on all addresses or on loopback only. AlreadyExists: none
+  // is.
+  absl::StatusOr<uint16_t> Open(const std::vector<uint16_t>& ports, bool loopback_only);
+  void Stop();
+
+  uint16_t port() const { return port_; }
+  const Counters<ListenerCount>& counters() const { return counters_; }
+
+ private:
+  absl::Status Bind(uint16_t port, bool loopback_only);
+  asio::awaitable<void> AcceptLoop();
+  asio::awaitable<void> ReadKnock(asio::ip::tcp::socket socket, net::SocketAddress from,
+                                  Ticket ticket);
+  Ticket Admit(const net::IpAddress& source);
+
+  asio::io_context& io_;
+  const config::Timing timing_;
+  KnockGuard* guard_;
+  OnKnock on_knock_;
+  asio::ip::tcp::acceptor acceptor_;
+  uint16_t port_ = 0;
+  bool stopped_ = false;
+  size_t unproven_ = 0;
+  absl::flat_hash_map<net::IpAddress, size_t> per_source_;
+  Counters<ListenerCount> counters_;
+};
+
+}  // namespace p2p::client
