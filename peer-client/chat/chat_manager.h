@@ -59,7 +59,8 @@ struct DialFailed {
 };
 
 // All called on the io_context's thread, never from inside a call of ChatManager, so a callback may
-// call the manager. Order per peer is the order of things. None is called after the destructor.
+// call the manager. Order per peer is the order of things. None is called after the destructor. All
+// must be set.
 struct ChatCallbacks {
   std::function<void(const ChatOpened&)> on_open;
   // Exactly once per message and data directory: it is journalled (fsync) by now. Answer with
@@ -78,7 +79,7 @@ struct ChatOptions {
 };
 
 // Single-threaded: construct, use and destroy on the thread that runs `io`. The collaborators
-// outlive it. File operations block for an fsync.
+// outlive it and the last run of `io`. File operations block for an fsync.
 class ChatManager {
  public:
   // Loads link records and journals from `options.state_dir`; drops those whose approval ended.

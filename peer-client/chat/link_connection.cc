@@ -80,7 +80,7 @@ asio::awaitable<absl::Status> LinkConnection::ExchangeHello() {
     if (session_->proven()) co_return absl::OkStatus();
     const absl::StatusOr<size_t> n = co_await stream_.ReadSome(buffer);
     if (!n.ok()) co_return n.status();
-    if (*n == 0) co_return absl::PermissionDeniedError("the peer refused the connection");
+    if (*n == 0) co_return absl::UnavailableError("the peer closed the connection");
     if (owner_ == nullptr) co_return absl::CancelledError("no longer wanted");
     session_->OnBytes(ByteView(buffer).first(*n), clock_->Mono(), early_events_);
     if (session_->closed()) co_return EndStatus();
@@ -109,6 +109,13 @@ void LinkConnection::Wake() {
   work_waiting_ = true;
   work_.cancel();
   ArmDeadline();
+}
+
+void LinkConnection::Release() {
+  owner_ = nullptr;
+  LimitGoodbye();
+  work_waiting_ = true;
+  work_.cancel();
 }
 
 void LinkConnection::Close(SessionEnd end) {

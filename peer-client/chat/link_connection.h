@@ -50,6 +50,9 @@ class LinkConnection : public std::enable_shared_from_this<LinkConnection> {
   // By the owner. Says goodbye to the peer when it can, and never calls the owner again.
   void Close(SessionEnd end);
 
+  // By the owner, after ChatSession::AckHangUp: sends what is left and ends by itself.
+  void Release();
+
   const RequestId& link() const { return link_; }
   const std::string& path() const { return path_; }
 

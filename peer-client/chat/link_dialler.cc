@@ -44,6 +44,8 @@ void LinkDialler::Stop() {
   establish_ = nullptr;
   on_failed_ = nullptr;
   timer_.cancel();
+  asio::error_code ignored;
+  if (connecting_ != nullptr) connecting_->close(ignored);
 }
 
 std::vector<std::string> LinkDialler::Reasons() const {
@@ -100,7 +102,9 @@ asio::awaitable<absl::Status> LinkDialler::Connect(tcp::socket& socket, net::Soc
   });
   asio::error_code error;
   const auto endpoint = ToEndpoint(to);
+  connecting_ = &socket;
   co_await socket.async_connect(endpoint, asio::redirect_error(asio::use_awaitable, error));
+  connecting_ = nullptr;
   // As in the listener: a handler that is queued already still holds `socket`.
   if (timer_.cancel() == 0) co_await asio::post(io_, asio::use_awaitable);
   if (timed_out) co_return absl::DeadlineExceededError("no answer in time");

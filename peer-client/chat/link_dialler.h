@@ -56,7 +56,8 @@ class LinkDialler : public std::enable_shared_from_this<LinkDialler> {
   Establish establish_;
   OnFailed on_failed_;
   asio::steady_timer timer_;
-  std::vector<std::string> last_error_;  // Of each address of the plan.
+  asio::ip::tcp::socket* connecting_ = nullptr;  // In the coroutine's frame.
+  std::vector<std::string> last_error_;          // Of each address of the plan.
   bool identity_refused_ = false;
   bool running_ = false;
   bool stopped_ = false;

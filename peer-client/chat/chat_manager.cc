@@ -1,0 +1,304 @@
+#include "peer-client/chat/chat_manager.h"
+
+#include <algorithm>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "common/base/check.h"
+#include "common/base/log.h"
+#include "common/net/file.h"
+#include "peer-client/chat/chat_manager_impl.h"
+
+namespace p2p::client {
+namespace {
+
+constexpr size_t kMaxEnded = 256;
+
+absl::Status NoConversation(absl::string_view peer, absl::StatusCode code) {
+  return absl::Status(
+      code, absl::StrCat("there is no conversation with ", peer, "; ask for one with /request"));
+}
+
+}  // namespace
+
+absl::string_view ReceiptStateName(ReceiptState state) {
+  switch (state) {
+    case ReceiptState::kQueued:
+      return "queued";
+    case ReceiptState::kDelivered:
+      return "delivered";
+    case ReceiptState::kRead:
+      return "read";
+  }
+  return "";
+}
+
+ChatManager::Impl::Impl(asio::io_context& io, const crypto::PublicKey& device_key,
+                        const config::Timing& timing, const Clock& clock, Random& random,
+                        ChatOptions options, ChatCallbacks callbacks,
+                        std::shared_ptr<const net::PeerTlsContext> tls, LinkRecordStore store)
+    : io_(io),
+      device_key_(device_key),
+      timing_(timing),
+      clock_(clock),
+      random_(random),
+      options_(std::move(options)),
+      callbacks_(std::move(callbacks)),
+      tls_(std::move(tls)),
+      store_(std::move(store)) {}
+
+absl::Status ChatManager::Impl::LoadLinks() {
+  P2P_ASSIGN_OR_RETURN(LinkRecordStore::Loaded loaded, store_.Load());
+  for (const auto& name : loaded.unreadable) LogWarning("link_record_unreadable", {{"file", name}});
+  for (LinkRecord& record : loaded.records) {
+    if (record.approval_until <= clock_.Wall()) {
+      P2P_RETURN_IF_ERROR(store_.Remove(record.id));
+      continue;
+    }
+    const std::string id = record.id.Hex();
+    const auto link = AddLink(std::move(record));
+    if (!link.ok()) {
+      LogWarning("link_not_loaded", {{"id", id}, {"error", link.status().message()}});
+      continue;
+    }
+    (*link)->opened_before = true;
+    for (const IncomingMessage& message : (*link)->journal->history().unshown) {
+      const ChatReceived received{.peer = (*link)->record.peer.name,
+                                  .id = message.id,
+                                  .text = message.text,
+                                  .sent_at = message.sent_at,
+                                  .replayed = true};
+      Emit([received](const ChatCallbacks& c) { c.on_message(received); });
+    }
+  }
+  return absl::OkStatus();
+}
+
+void ChatManager::Impl::Stop() {
+  stopped_ = true;
+  if (listener_ != nullptr) listener_->Stop();
+  links_.clear();
+}
+
+Link* ChatManager::Impl::Find(const RequestId& id) {
+  const auto it = links_.find(id);
+  return it == links_.end() ? nullptr : it->second.get();
+}
+
+const Link* ChatManager::Impl::FindPeer(absl::string_view peer) const {
+  for (const auto& [id, link] : links_) {
+    if (!link->record.hanging_up && absl::EqualsIgnoreCase(link->record.peer.name, peer)) {
+      return link.get();
+    }
+  }
+  return nullptr;
+}
+
+Link* ChatManager::Impl::FindPeer(absl::string_view peer) {
+  return const_cast<Link*>(std::as_const(*this).FindPeer(peer));
+}
+
+absl::StatusOr<Link*> ChatManager::Impl::AddLink(LinkRecord record) {
+  const RequestId id = record.id;
+  P2P_ASSIGN_OR_RETURN(auto journal, ChatJournal::Open(storage_, store_.JournalPath(id)));
+  auto link = std::make_unique<Link>(io_, std::move(record), std::move(journal));
+  if (!guard_.Add(id, link->record.secret, link->role())) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "there are ", wire::kMaxLiveLinks, " conversations already; hang up one of them"));
+  }
+  ArmExpiry(*link);
+  Link* added = link.get();
+  links_[id] = std::move(link);
+  return added;
+}
+
+void ChatManager::Impl::RemoveLink(const RequestId& id) {
+  guard_.Remove(id);
+  links_.erase(id);
+  ended_.push_back(id);
+  if (ended_.size() > kMaxEnded) ended_.pop_front();
+  const absl::Status removed = store_.Remove(id);
+  // It ends by itself with the approval; a restart before that would dial once more.
+  if (!removed.ok()) LogWarning("link_record_not_removed", {{"error", removed.message()}});
+}
+
+void ChatManager::Impl::ArmExpiry(Link& link) {
+  link.expiry.expires_after(link.record.approval_until - clock_.Wall());
+  link.expiry.async_wait(
+      [weak = weak_from_this(), id = link.record.id](const asio::error_code& error) {
+        const auto self = weak.lock();
+        if (error || self == nullptr || self->stopped_) return;
+        const Link* ended = self->Find(id);
+        if (ended == nullptr) return;
+        const ChatClosed closed{
+            .peer = ended->record.peer.name, .reason = "the approval has ended", .for_good = true};
+        const bool told = ended->record.hanging_up;
+        self->RemoveLink(id);
+        if (!told) self->Emit([closed](const ChatCallbacks& c) { c.on_closed(closed); });
+      });
+}
+
+wire::IntroNonce ChatManager::Impl::MakeNonce() {
+  const auto nonce = random_.Array<wire::kNonceSize>();
+  nonces_.Add(nonce);
+  return nonce;
+}
+
+absl::Status ChatManager::Impl::OnIntroduction(ByteView signed_object, ByteView signature,
+                                               ByteView introducer_key,
+                                               absl::string_view username) {
+  const auto approval = std::chrono::duration_cast<WallTime::duration>(timing_.approval);
+  const WallTime until = clock_.Wall() + approval;
+  P2P_ASSIGN_OR_RETURN(const CheckedIntroduction checked,
+                       CheckIntroduction({.signed_object = signed_object,
+                                          .signature = signature,
+                                          .introducer_key = introducer_key,
+                                          .device_key = device_key_,
+                                          .username = username,
+                                          .approval_until = until}));
+  const RequestId id = checked.introduction.id;
+  if (links_.contains(id) || std::ranges::find(ended_, id) != ended_.end()) {
+    return absl::OkStatus();
+  }
+  P2P_ASSIGN_OR_RETURN(LinkRecord record, MakeLinkRecord(checked, nonces_, until));
+  const wire::IntroNonce nonce = checked.role == LinkRole::kRequester
+                                     ? checked.introduction.requester.nonce
+                                     : checked.introduction.target.nonce;
+  P2P_RETURN_IF_ERROR(store_.Put(record));
+  const auto link = AddLink(std::move(record));
+  if (!link.ok()) {
+    store_.Remove(id).IgnoreError();
+    return link.status();
+  }
+  nonces_.Remove(nonce);
+  P2P_RETURN_IF_ERROR(ReplaceOlder(**link));
+  if ((*link)->record.we_requested) StartDialling(**link, timing_.dial_total);
+  return absl::OkStatus();
+}
+
+// One conversation per peer: a new approval takes the place of an older one, with what waits there.
+absl::Status ChatManager::Impl::ReplaceOlder(const Link& newer) {
+  std::vector<RequestId> older;
+  for (const auto& [id, link] : links_) {
+    const bool same_peer = link->record.peer.uid == newer.record.peer.uid ||
+                           absl::EqualsIgnoreCase(link->record.peer.name, newer.record.peer.name);
+    if (link.get() != &newer && same_peer) older.push_back(id);
+  }
+  for (const RequestId& id : older) {
+    const bool same_person = Find(id)->record.peer.device_key == newer.record.peer.device_key &&
+                             Find(id)->record.peer.uid == newer.record.peer.uid;
+    if (same_person) P2P_RETURN_IF_ERROR(CarryOver(*Find(id), *Find(newer.record.id)));
+    RemoveLink(id);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ChatManager::Impl::CarryOver(Link& from, Link& to) {
+  for (const OutgoingMessage& waiting : from.journal->history().undelivered) {
+    OutgoingMessage moved = to.conversation.Compose(waiting.id, waiting.text, waiting.sent_at);
+    P2P_RETURN_IF_ERROR(to.journal->AppendOutgoing(moved));
+    to.conversation.Queue(std::move(moved));
+  }
+  return to.journal->Sync();
+}
+
+absl::StatusOr<MessageId> ChatManager::Impl::Send(absl::string_view peer, absl::string_view text) {
+  Link* link = FindPeer(peer);
+  if (link == nullptr) return NoConversation(peer, absl::StatusCode::kFailedPrecondition);
+  P2P_RETURN_IF_ERROR(link->conversation.CheckRoom(text));
+  OutgoingMessage message =
+      link->conversation.Compose(random_.NewId<MessageId>(), text, clock_.Wall());
+  const MessageId id = message.id;
+  P2P_RETURN_IF_ERROR(link->journal->AppendOutgoing(message));
+  P2P_RETURN_IF_ERROR(link->journal->Sync());
+  link->conversation.Queue(std::move(message));
+  const ChatReceipt queued{
+      .peer = link->record.peer.name, .id = id, .state = ReceiptState::kQueued};
+  Emit([queued](const ChatCallbacks& c) { c.on_receipt(queued); });
+  if (link->open != nullptr) {
+    link->open->Wake();
+  } else if (link->record.we_requested && link->connections() == 0) {
+    StartDialling(*link, timing_.dial_total);
+  }
+  return id;
+}
+
+void ChatManager::Impl::MarkShown(absl::string_view peer, MessageId id) {
+  Link* link = FindPeer(peer);
+  if (link == nullptr) return;
+  const auto& unshown = link->journal->history().unshown;
+  const auto it = std::ranges::find(unshown, id, &IncomingMessage::id);
+  if (it == unshown.end()) return;
+  const uint64_t seq = it->seq;
+  const absl::Status marked = link->journal->AppendShown(seq);
+  if (!marked.ok()) LogWarning("chat_journal_failed", {{"error", marked.message()}});
+  if (!options_.send_read_receipts || link->open == nullptr) return;
+  link->open->session().MarkRead(seq);
+  link->open->Wake();
+}
+
+absl::Status ChatManager::Impl::HangUp(absl::string_view peer) {
+  Link* link = FindPeer(peer);
+  if (link == nullptr) return NoConversation(peer, absl::StatusCode::kNotFound);
+  link->record.hanging_up = true;
+  P2P_RETURN_IF_ERROR(store_.Put(link->record));
+  const ChatClosed closed{
+      .peer = link->record.peer.name, .reason = "you hung up", .for_good = true};
+  Emit([closed](const ChatCallbacks& c) { c.on_closed(closed); });
+  if (link->open == nullptr) return absl::OkStatus();
+  link->open->session().HangUp("", clock_.Mono());
+  link->open->Wake();
+  return absl::OkStatus();
+}
+
+std::vector<std::string> ChatManager::Impl::Peers() const {
+  std::vector<std::string> out;
+  for (const auto& [id, link] : links_) {
+    if (!link->record.hanging_up) out.push_back(link->record.peer.name);
+  }
+  std::ranges::sort(out);
+  return out;
+}
+
+bool ChatManager::Impl::IsOpen(absl::string_view peer) const {
+  const Link* link = FindPeer(peer);
+  return link != nullptr && link->open != nullptr;
+}
+
+absl::StatusOr<std::unique_ptr<ChatManager>> ChatManager::Create(
+    asio::io_context& io, const crypto::SigningKey& device_key, const config::Timing& timing,
+    const Clock& clock, Random& random, ChatOptions options, ChatCallbacks callbacks) {
+  P2P_CHECK(callbacks.on_open && callbacks.on_message && callbacks.on_receipt &&
+            callbacks.on_closed && callbacks.on_dial_failed);
+  P2P_RETURN_IF_ERROR(net::MakePrivateDirectory(options.state_dir));
+  P2P_ASSIGN_OR_RETURN(auto tls, net::PeerTlsContext::Create(device_key, wire::kPeerAlpn));
+  static DiskStorage disk;  // Stateless.
+  P2P_ASSIGN_OR_RETURN(LinkRecordStore store,
+                       LinkRecordStore::Open(disk, absl::StrCat(options.state_dir, "/links")));
+  const auto impl =
+      std::make_shared<Impl>(io, device_key.public_key(), timing, clock, random, std::move(options),
+                             std::move(callbacks), std::move(tls), std::move(store));
+  P2P_RETURN_IF_ERROR(impl->LoadLinks());
+  return std::unique_ptr<ChatManager>(new ChatManager(impl));
+}
+
+ChatManager::ChatManager(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
+ChatManager::~ChatManager() { impl_->Stop(); }
+
+absl::StatusOr<uint16_t> ChatManager::Listen() { return impl_->Listen(); }
+uint16_t ChatManager::ChatPort() const { return impl_->port(); }
+wire::IntroNonce ChatManager::MakeNonce() { return impl_->MakeNonce(); }
+absl::Status ChatManager::OnIntroduction(ByteView signed_object, ByteView signature,
+                                         ByteView introducer_public_key,
+                                         absl::string_view my_username) {
+  return impl_->OnIntroduction(signed_object, signature, introducer_public_key, my_username);
+}
+absl::StatusOr<MessageId> ChatManager::Send(absl::string_view peer, absl::string_view text) {
+  return impl_->Send(peer, text);
+}
+void ChatManager::MarkShown(absl::string_view peer, MessageId id) { impl_->MarkShown(peer, id); }
+absl::Status ChatManager::HangUp(absl::string_view peer) { return impl_->HangUp(peer); }
+std::vector<std::string> ChatManager::Peers() const { return impl_->Peers(); }
+bool ChatManager::IsOpen(absl::string_view peer) const { return impl_->IsOpen(peer); }
+
+}  // namespace p2p::client

@@ -1,0 +1,303 @@
+// The part of ChatManager that handles connections: dialling, accepting, and what they bring.
+#include <asio/co_spawn.hpp>
+#include <asio/detached.hpp>
+
+#include <algorithm>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "common/base/check.h"
+#include "common/base/log.h"
+#include "common/net/file.h"
+#include "peer-client/chat/chat_manager_impl.h"
+#include "peer-client/chat/local_network.h"
+
+namespace p2p::client {
+namespace {
+
+constexpr uint16_t kNextPorts = 31;         // Tried above the preferred one.
+constexpr Duration kRedialPause = 30s;      // While the peer is away.
+constexpr Duration kShortConnection = 10s;  // Such drops are followed by growing pauses.
+
+std::string PortFile(const ChatOptions& options) {
+  return absl::StrCat(options.state_dir, "/chat_port");
+}
+
+}  // namespace
+
+std::vector<uint16_t> ChatManager::Impl::PortsToTry() const {
+  std::vector<uint16_t> ports;
+  const auto remembered = net::ReadFile(PortFile(options_), 16);
+  uint32_t number = 0;
+  if (remembered.ok() && absl::SimpleAtoi(absl::StripAsciiWhitespace(*remembered), &number) &&
+      number >= wire::kMinChatPort && number <= 65535) {
+    ports.push_back(static_cast<uint16_t>(number));
+  }
+  for (uint32_t i = 0; options_.port != 0 && i <= kNextPorts && options_.port + i <= 65535; ++i) {
+    ports.push_back(static_cast<uint16_t>(options_.port + i));
+  }
+  ports.push_back(0);
+  return ports;
+}
+
+absl::StatusOr<uint16_t> ChatManager::Impl::Listen() {
+  if (listener_ != nullptr) return listener_->port();
+  auto listener = std::make_shared<LinkListener>(
+      io_, timing_, guard_,
+      [this](asio::ip::tcp::socket socket, const RequestId& id, const net::SocketAddress& from,
+             LinkListener::Ticket ticket) {
+        OnKnock(std::move(socket), id, from, std::move(ticket));
+      });
+  P2P_ASSIGN_OR_RETURN(const uint16_t port, listener->Open(PortsToTry(), options_.loopback_only));
+  listener_ = std::move(listener);
+  P2P_RETURN_IF_ERROR(net::WriteFileAtomically(PortFile(options_), absl::StrCat(port, "\n")));
+  for (const auto& [id, link] : links_) {
+    if (link->record.we_requested) StartDialling(*link, timing_.dial_total);
+  }
+  return port;
+}
+
+LinkConnection::Setup ChatManager::Impl::SetupFor(const Link& link, bool dialler,
+                                                  std::string path) const {
+  return {.session = {.intro_id = link.record.id,
+                      .role = link.role(),
+                      .dialler = dialler,
+                      .controller = link.record.we_control,
+                      .link = link.record.secret.Clone(),
+                      .exporter = {}},
+          .peer_key = link.record.peer.device_key,
+          .path = std::move(path)};
+}
+
+std::shared_ptr<LinkConnection> ChatManager::Impl::AddConnection(Link& link,
+                                                                 asio::ip::tcp::socket socket,
+                                                                 bool dialler, std::string path) {
+  auto connection = std::make_shared<LinkConnection>(std::move(socket), tls_,
+                                                     SetupFor(link, dialler, std::move(path)),
+                                                     timing_, clock_, link.conversation, *this);
+  link.establishing.push_back(connection);
+  return connection;
+}
+
+void ChatManager::Impl::StartDialling(Link& link, Duration total) {
+  if (link.dialling() || link.connections() > 0) return;
+  link.redial.cancel();
+  const LocalView local{.addresses = LocalAddresses(), .listening_ports = {port()}};
+  const RequestId id = link.record.id;
+  LinkDialler::Job job{.link = id,
+                       .role = link.role(),
+                       .knock_key = DeriveKnockKey(link.record.secret),
+                       .plan = PlanDial(link.record.me, link.record.peer, local),
+                       .total = total};
+  // The dialler is stopped before the manager goes, so both may keep `this`.
+  link.dialler = std::make_shared<LinkDialler>(
+      io_, std::move(job), clock_, random_,
+      [this, id](asio::ip::tcp::socket socket, const net::SocketAddress& to) {
+        return EstablishDialled(id, std::move(socket), to);
+      },
+      [this, id](std::vector<std::string> reasons) {
+        Link* failed = Find(id);
+        if (failed == nullptr) return;
+        RedialLater(*failed, kRedialPause);
+        if (std::exchange(failed->failure_told, true) || failed->record.hanging_up) return;
+        const DialFailed report{.peer = failed->record.peer.name, .reasons = std::move(reasons)};
+        Emit([report](const ChatCallbacks& c) { c.on_dial_failed(report); });
+      });
+  link.dialler->Start();
+}
+
+void ChatManager::Impl::RedialLater(Link& link, Duration pause) {
+  link.redial.expires_after(pause);
+  link.redial.async_wait(
+      [weak = weak_from_this(), id = link.record.id](const asio::error_code& error) {
+        const auto self = weak.lock();
+        if (error || self == nullptr || self->stopped_) return;
+        if (Link* again = self->Find(id); again != nullptr) self->StartDialling(*again, {});
+      });
+}
+
+asio::awaitable<absl::Status> ChatManager::Impl::EstablishDialled(RequestId id,
+                                                                  asio::ip::tcp::socket socket,
+                                                                  net::SocketAddress to) {
+  const auto self = shared_from_this();
+  Link* link = Find(id);
+  if (link == nullptr) co_return absl::CancelledError("no longer wanted");
+  const auto connection =
+      AddConnection(*link, std::move(socket), true, absl::StrCat("dialled ", to.ToString()));
+  const absl::Status status = co_await connection->Establish();
+  if (stopped_) co_return absl::CancelledError("stopped");
+  link = Find(id);
+  if (link != nullptr && !status.ok()) link->Forget(*connection);
+  if (status.ok()) Adopt(connection);
+  co_return status;
+}
+
+void ChatManager::Impl::OnKnock(asio::ip::tcp::socket socket, const RequestId& id,
+                                const net::SocketAddress& from, LinkListener::Ticket ticket) {
+  Link* link = Find(id);
+  if (link == nullptr || link->connections() >= wire::kMaxConnectionsPerLink) return;
+  auto connection = AddConnection(*link, std::move(socket), false,
+                                  absl::StrCat("accepted from ", from.ToString()));
+  asio::co_spawn(
+      io_,
+      [self = shared_from_this(), c = std::move(connection), t = std::move(ticket)]() mutable {
+        return self->EstablishAccepted(std::move(c), std::move(t));
+      },
+      asio::detached);
+}
+
+asio::awaitable<void> ChatManager::Impl::EstablishAccepted(
+    std::shared_ptr<LinkConnection> connection, LinkListener::Ticket ticket) {
+  const auto self = shared_from_this();
+  const absl::Status status = co_await connection->Establish();
+  ticket.reset();
+  if (stopped_) co_return;
+  if (status.ok()) {
+    Adopt(connection);
+  } else if (Link* link = Find(connection->link()); link != nullptr) {
+    link->Forget(*connection);
+  }
+}
+
+// A connection on which both sides are proven.
+void ChatManager::Impl::Adopt(const std::shared_ptr<LinkConnection>& connection) {
+  Link* link = Find(connection->link());
+  if (link == nullptr) return connection->Close(SessionEnd::kReplaced);
+  link->Forget(*connection);
+  link->proven.push_back(connection);
+  connection->Run();
+}
+
+void ChatManager::Impl::OnEvents(LinkConnection& connection, std::vector<SessionEvent> events) {
+  Link* link = Find(connection.link());
+  if (link == nullptr) return connection.Close(SessionEnd::kReplaced);
+  const absl::Status journalled = Journal(*link, events);
+  if (!journalled.ok()) {
+    const ChatClosed closed{.peer = link->record.peer.name,
+                            .reason = std::string(journalled.message()),
+                            .for_good = true};
+    Emit([closed](const ChatCallbacks& c) { c.on_closed(closed); });
+    // What the disk holds is unknown until the next start: the record stays, the link does not.
+    guard_.Remove(link->record.id);
+    links_.erase(connection.link());
+    return;
+  }
+  for (SessionEvent& event : events) {
+    if (Find(connection.link()) == nullptr) return;
+    if (std::holds_alternative<SessionProven>(event)) {
+      OnProven(*link, connection);
+    } else if (std::holds_alternative<SessionOpen>(event)) {
+      OnOpen(*link, connection);
+    } else if (const auto* received = std::get_if<SessionMessage>(&event)) {
+      const ChatReceived message{.peer = link->record.peer.name,
+                                 .id = received->message.id,
+                                 .text = received->message.text,
+                                 .sent_at = received->message.sent_at};
+      Emit([message](const ChatCallbacks& c) { c.on_message(message); });
+    } else if (const auto* receipts = std::get_if<SessionReceipts>(&event)) {
+      OnReceipts(*link, receipts->receipts);
+    } else if (const auto* hung_up = std::get_if<SessionHungUp>(&event)) {
+      OnHungUp(*link, connection, hung_up->reason);
+    } else if (std::holds_alternative<SessionHangUpAcked>(event)) {
+      RemoveLink(connection.link());
+    }
+  }
+}
+
+// One sync for everything that one read brought; only then may receipts leave.
+absl::Status ChatManager::Impl::Journal(Link& link, const std::vector<SessionEvent>& events) {
+  uint64_t last = 0;
+  for (const SessionEvent& event : events) {
+    const auto* received = std::get_if<SessionMessage>(&event);
+    if (received == nullptr) continue;
+    P2P_RETURN_IF_ERROR(link.journal->AppendIncoming(received->message));
+    last = received->message.seq;
+  }
+  if (last == 0) return absl::OkStatus();
+  P2P_RETURN_IF_ERROR(link.journal->Sync());
+  link.conversation.ConfirmJournalled(last);
+  return absl::OkStatus();
+}
+
+void ChatManager::Impl::OnProven(Link& link, LinkConnection& connection) {
+  if (!link.record.we_control) return;
+  const bool busy = link.open != nullptr || link.proven.size() > 1;
+  if (busy) {
+    connection.Close(SessionEnd::kReplaced);
+    link.Forget(connection);
+    return;
+  }
+  connection.session().Select(clock_.Mono());
+  connection.Wake();
+}
+
+void ChatManager::Impl::OnOpen(Link& link, LinkConnection& connection) {
+  const auto it =
+      std::ranges::find_if(link.proven, [&](const auto& c) { return c.get() == &connection; });
+  P2P_CHECK(it != link.proven.end());
+  const std::shared_ptr<LinkConnection> selected = *it;
+  link.proven.erase(it);
+  link.Disconnect(SessionEnd::kReplaced);
+  link.redial.cancel();
+  link.open = selected;
+  link.opened_at = clock_.Mono();
+  link.failure_told = false;
+  if (link.record.hanging_up) {
+    connection.session().HangUp("", clock_.Mono());
+    return connection.Wake();
+  }
+  const ChatOpened opened{.peer = link.record.peer.name,
+                          .path = connection.path(),
+                          .reopened = std::exchange(link.opened_before, true)};
+  Emit([opened](const ChatCallbacks& c) { c.on_open(opened); });
+  connection.Wake();
+}
+
+void ChatManager::Impl::OnReceipts(Link& link, const std::vector<Receipt>& receipts) {
+  for (const Receipt& receipt : receipts) {
+    const absl::Status noted = link.journal->AppendReceipt(receipt.seq, receipt.read);
+    if (!noted.ok()) LogWarning("chat_journal_failed", {{"error", noted.message()}});
+    const ChatReceipt report{
+        .peer = link.record.peer.name,
+        .id = receipt.id,
+        .state = receipt.read ? ReceiptState::kRead : ReceiptState::kDelivered};
+    Emit([report](const ChatCallbacks& c) { c.on_receipt(report); });
+  }
+}
+
+void ChatManager::Impl::OnHungUp(Link& link, LinkConnection& connection,
+                                 const std::string& reason) {
+  const ChatClosed closed{
+      .peer = link.record.peer.name,
+      .reason = reason.empty() ? "the peer hung up" : absl::StrCat("the peer hung up: ", reason),
+      .for_good = true};
+  const bool told = link.record.hanging_up;
+  connection.session().AckHangUp();
+  link.Forget(connection);  // Or the link would close it before the answer is out.
+  connection.Release();
+  RemoveLink(connection.link());
+  if (!told) Emit([closed](const ChatCallbacks& c) { c.on_closed(closed); });
+}
+
+void ChatManager::Impl::OnEnded(LinkConnection& connection, SessionEnd end, std::string detail) {
+  Link* link = Find(connection.link());
+  if (link == nullptr) return;
+  const bool was_open = link->Forget(connection);
+  if (was_open && !link->record.hanging_up) {
+    const ChatClosed closed{.peer = link->record.peer.name,
+                            .reason = detail.empty()
+                                          ? std::string(SessionEndText(end))
+                                          : absl::StrCat(SessionEndText(end), ": ", detail),
+                            .for_good = false};
+    Emit([closed](const ChatCallbacks& c) { c.on_closed(closed); });
+  }
+  if (!link->record.we_requested || link->connections() > 0 || link->dialling()) return;
+  const bool was_short = !was_open || clock_.Mono() - link->opened_at < kShortConnection;
+  link->short_connections = was_short ? link->short_connections + 1 : 0;
+  if (link->short_connections <= 1) return StartDialling(*link, timing_.dial_total);
+  const Duration pause = Duration(1s) * (1 << std::min(link->short_connections, 5));
+  RedialLater(*link, std::min(pause, kRedialPause));
+}
+
+}  // namespace p2p::client

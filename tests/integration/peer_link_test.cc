@@ -1,0 +1,260 @@
+// Two clients on real sockets: conversations from the introduction to the hang-up.
+#include <gmock/gmock.h>
+
+#include <asio/ip/tcp.hpp>
+
+#include "tests/integration/peer_link_fixture.h"
+
+namespace p2p::client {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+class ConversationTest : public PeerLinkTest {
+ protected:
+  ConversationTest() : alice_(io_, "alice", timing_), bob_(io_, "bob", timing_) {}
+
+  void Connect() {
+    const Introduced introduced = Introduce(alice_, bob_);
+    ASSERT_TRUE(Give(bob_, introduced).ok());
+    ASSERT_TRUE(Give(alice_, introduced).ok());
+    ASSERT_TRUE(
+        RunUntil([&] { return alice_.manager->IsOpen("bob") && bob_.manager->IsOpen("alice"); }));
+    ASSERT_TRUE(RunUntil([&] { return !alice_.opened.empty() && !bob_.opened.empty(); }));
+  }
+  std::vector<std::string> Numbered(const std::string& prefix, int n) {
+    std::vector<std::string> out;
+    for (int i = 0; i < n; ++i) out.push_back(absl::StrCat(prefix, " ", i));
+    return out;
+  }
+
+  TestPeer alice_;
+  TestPeer bob_;
+};
+
+TEST_F(ConversationTest, TextGoesBothWaysInOrderWithReceipts) {
+  Connect();
+  EXPECT_EQ(alice_.opened[0].peer, "bob");
+  EXPECT_EQ(alice_.opened[0].path, absl::StrCat("dialled 127.0.0.1:", bob_.port));
+  EXPECT_FALSE(alice_.opened[0].reopened);
+  const auto from_alice = Numbered("to bob", 60);
+  const auto from_bob = Numbered("to alice", 60);
+  std::vector<MessageId> ids;
+  for (int i = 0; i < 60; ++i) {
+    ids.push_back(*alice_.manager->Send("bob", from_alice[static_cast<size_t>(i)]));
+    ASSERT_TRUE(bob_.manager->Send("alice", from_bob[static_cast<size_t>(i)]).ok());
+  }
+  ASSERT_TRUE(RunUntil([&] {
+    return alice_.CountReceipts(ReceiptState::kRead) == 60 &&
+           bob_.CountReceipts(ReceiptState::kRead) == 60;
+  }));
+  EXPECT_EQ(bob_.Texts(), from_alice);
+  EXPECT_EQ(alice_.Texts(), from_bob);
+  EXPECT_EQ(bob_.received[7].id, ids[7]);
+  EXPECT_FALSE(bob_.received[7].replayed);
+  for (const ReceiptState state :
+       {ReceiptState::kQueued, ReceiptState::kDelivered, ReceiptState::kRead}) {
+    EXPECT_EQ(alice_.CountReceipts(state), 60u) << ReceiptStateName(state);
+  }
+}
+
+TEST_F(ConversationTest, TheRequestersIntroductionMayComeFirst) {
+  const Introduced introduced = Introduce(alice_, bob_);
+  ASSERT_TRUE(Give(alice_, introduced).ok());
+  RunFor(300ms);
+  EXPECT_FALSE(alice_.manager->IsOpen("bob"));
+  ASSERT_TRUE(Give(bob_, introduced).ok());
+  EXPECT_TRUE(RunUntil([&] { return alice_.manager->IsOpen("bob"); }));
+  EXPECT_THAT(alice_.dial_failed, IsEmpty());
+}
+
+TEST_F(ConversationTest, ARepeatedIntroductionIsAcknowledgedAndChangesNothing) {
+  const Introduced introduced = Introduce(alice_, bob_);
+  ASSERT_TRUE(Give(bob_, introduced).ok());
+  ASSERT_TRUE(Give(alice_, introduced).ok());
+  ASSERT_TRUE(RunUntil([&] { return bob_.manager->IsOpen("alice"); }));
+  EXPECT_TRUE(Give(alice_, introduced).ok());
+  EXPECT_TRUE(Give(bob_, introduced).ok());
+  EXPECT_THAT(alice_.manager->Peers(), ElementsAre("bob"));
+  RunFor(100ms);
+  EXPECT_TRUE(bob_.manager->IsOpen("alice"));
+}
+
+TEST_F(ConversationTest, NamesAreFoundWithoutRegardToCaseAndUnknownOnesAreRefused) {
+  Connect();
+  EXPECT_TRUE(alice_.manager->Send("BOB", "hello").ok());
+  EXPECT_EQ(alice_.manager->Send("carol", "hello").status().code(),
+            absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(alice_.manager->HangUp("carol").code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(ConversationTest, TextOutsideTheLimitsIsRefused) {
+  Connect();
+  EXPECT_EQ(alice_.manager->Send("bob", "").status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(alice_.manager->Send("bob", "\xC3\x28").status().code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(alice_.manager->Send("bob", std::string(wire::kMaxChatText + 1, 'x')).status().code(),
+            absl::StatusCode::kInvalidArgument);
+  const std::string largest(wire::kMaxChatText, 'x');
+  ASSERT_TRUE(alice_.manager->Send("bob", largest).ok());
+  ASSERT_TRUE(RunUntil([&] { return bob_.received.size() == 1; }));
+  EXPECT_EQ(bob_.received[0].text, largest);
+}
+
+TEST_F(ConversationTest, HangUpEndsItOnBothSidesForGood) {
+  Connect();
+  ASSERT_TRUE(alice_.manager->Send("bob", "bye").ok());
+  ASSERT_TRUE(alice_.manager->HangUp("bob").ok());
+  ASSERT_TRUE(RunUntil([&] { return !bob_.closed.empty() && !alice_.closed.empty(); }));
+  EXPECT_THAT(bob_.Texts(), ElementsAre("bye"));
+  EXPECT_EQ(bob_.closed[0].reason, "the peer hung up");
+  EXPECT_TRUE(bob_.closed[0].for_good);
+  EXPECT_THAT(bob_.manager->Peers(), IsEmpty());
+  EXPECT_FALSE(bob_.manager->Send("alice", "wait").ok());
+  // Nothing is left on either disk once the answer is there.
+  const auto records = [](const TestPeer& peer) {
+    const std::filesystem::directory_iterator files(peer.directory.path() + "/state/links");
+    return std::distance(begin(files), end(files));
+  };
+  EXPECT_TRUE(RunUntil([&] { return records(alice_) == 0 && records(bob_) == 0; }));
+}
+
+TEST_F(ConversationTest, AHangUpWhileThePeerIsAwayReachesItLater) {
+  Connect();
+  bob_.Stop();
+  ASSERT_TRUE(RunUntil([&] { return !alice_.manager->IsOpen("bob"); }));
+  ASSERT_TRUE(alice_.manager->HangUp("bob").ok());
+  EXPECT_THAT(alice_.manager->Peers(), IsEmpty());
+  bob_.Start();
+  ASSERT_TRUE(RunUntil(
+      [&] { return !bob_.closed.empty() && bob_.closed.back().reason == "the peer hung up"; }));
+  EXPECT_THAT(bob_.manager->Peers(), IsEmpty());
+}
+
+TEST_F(ConversationTest, MessagesQueuedWhileThePeerRestartsArriveOnceAndInOrder) {
+  Connect();
+  ASSERT_TRUE(alice_.manager->Send("bob", "one").ok());
+  ASSERT_TRUE(RunUntil([&] { return alice_.CountReceipts(ReceiptState::kDelivered) == 1; }));
+  bob_.Stop();
+  ASSERT_TRUE(alice_.manager->Send("bob", "two").ok());
+  ASSERT_TRUE(alice_.manager->Send("bob", "three").ok());
+  RunFor(200ms);
+  bob_.Start();
+  ASSERT_TRUE(RunUntil([&] { return alice_.CountReceipts(ReceiptState::kDelivered) == 3; }));
+  EXPECT_THAT(bob_.Texts(), ElementsAre("one", "two", "three"));
+  ASSERT_THAT(bob_.opened, SizeIs(2));
+  EXPECT_TRUE(bob_.opened[1].reopened);
+  EXPECT_FALSE(alice_.closed[0].for_good);
+}
+
+TEST_F(ConversationTest, TheRequesterRestartsWithItsOutbox) {
+  Connect();
+  bob_.Stop();
+  ASSERT_TRUE(RunUntil([&] { return !alice_.manager->IsOpen("bob"); }));
+  ASSERT_TRUE(alice_.manager->Send("bob", "one").ok());
+  alice_.Start();
+  EXPECT_THAT(alice_.manager->Peers(), ElementsAre("bob"));
+  ASSERT_TRUE(alice_.manager->Send("bob", "two").ok());
+  bob_.Start();
+  ASSERT_TRUE(RunUntil([&] { return alice_.CountReceipts(ReceiptState::kRead) == 2; }));
+  EXPECT_THAT(bob_.Texts(), ElementsAre("one", "two"));
+}
+
+TEST_F(ConversationTest, WhatWasNotShownIsReplayedAtTheNextStart) {
+  Connect();
+  bob_.show = false;
+  ASSERT_TRUE(alice_.manager->Send("bob", "one").ok());
+  ASSERT_TRUE(RunUntil([&] { return bob_.received.size() == 1; }));
+  bob_.show = true;
+  bob_.Start();
+  ASSERT_TRUE(RunUntil([&] { return bob_.received.size() == 2; }));
+  EXPECT_EQ(bob_.received[1].text, "one");
+  EXPECT_EQ(bob_.received[1].id, bob_.received[0].id);
+  EXPECT_TRUE(bob_.received[1].replayed);
+  bob_.Start();
+  RunFor(300ms);
+  EXPECT_THAT(bob_.received, SizeIs(2));
+}
+
+TEST_F(ConversationTest, ANewApprovalTakesOverWhatWaitedOnTheOldOne) {
+  Connect();
+  bob_.Stop();
+  ASSERT_TRUE(RunUntil([&] { return !alice_.manager->IsOpen("bob"); }));
+  ASSERT_TRUE(alice_.manager->Send("bob", "one").ok());
+  bob_.Start();
+  const Introduced again = Introduce(bob_, alice_);
+  ASSERT_TRUE(Give(alice_, again).ok());
+  ASSERT_TRUE(Give(bob_, again).ok());
+  ASSERT_TRUE(RunUntil([&] { return bob_.received.size() == 1; }));
+  EXPECT_THAT(alice_.manager->Peers(), ElementsAre("bob"));
+  EXPECT_THAT(bob_.Texts(), ElementsAre("one"));
+}
+
+TEST_F(ConversationTest, TheOutboxHasABound) {
+  const Introduced introduced = Introduce(alice_, bob_);
+  ASSERT_TRUE(Give(alice_, introduced).ok());
+  const std::string text(wire::kMaxChatText, 'x');
+  size_t sent = 0;
+  absl::Status last;
+  while (sent <= wire::kMaxQueuedMessages) {
+    last = alice_.manager->Send("bob", text).status();
+    if (!last.ok()) break;
+    ++sent;
+  }
+  EXPECT_EQ(last.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(sent, wire::kMaxQueuedBytes / wire::kMaxChatText);
+}
+
+TEST_F(ConversationTest, WhenTheApprovalEndsTheConversationEnds) {
+  timing_.approval = 700ms;
+  TestPeer carol(io_, "carol", timing_);
+  TestPeer dave(io_, "dave", timing_);
+  const Introduced introduced = Introduce(carol, dave);
+  ASSERT_TRUE(Give(dave, introduced).ok());
+  ASSERT_TRUE(Give(carol, introduced).ok());
+  ASSERT_TRUE(RunUntil([&] { return carol.manager->IsOpen("dave"); }));
+  ASSERT_TRUE(RunUntil([&] { return !carol.closed.empty() && carol.closed.back().for_good; }));
+  EXPECT_EQ(carol.closed.back().reason, "the approval has ended");
+  EXPECT_THAT(carol.manager->Peers(), IsEmpty());
+}
+
+TEST_F(ConversationTest, APeerThatIsNotThereIsReportedWithTheReason) {
+  const Introduced introduced = Introduce(alice_, bob_);
+  bob_.Stop();
+  ASSERT_TRUE(Give(alice_, introduced).ok());
+  ASSERT_TRUE(RunUntil([&] { return !alice_.dial_failed.empty(); }));
+  EXPECT_EQ(alice_.dial_failed[0].peer, "bob");
+  EXPECT_THAT(alice_.dial_failed[0].reasons,
+              ElementsAre(absl::StrCat("127.0.0.1:", bob_.port, ": Connection refused")));
+}
+
+TEST_F(ConversationTest, TheChatPortIsKeptAcrossRestartsAndATakenOneIsLeftAlone) {
+  const uint16_t before = bob_.port;
+  bob_.Start();
+  EXPECT_EQ(bob_.port, before);
+  bob_.Stop();
+  asio::ip::tcp::acceptor other(io_, {asio::ip::address_v4::loopback(), before});
+  bob_.Start();
+  EXPECT_NE(bob_.port, before);
+}
+
+TEST_F(ConversationTest, OneClientTalksToSeveralPeers) {
+  Connect();
+  TestPeer carol(io_, "carol", timing_);
+  const Introduced introduced = Introduce(carol, alice_);
+  ASSERT_TRUE(Give(alice_, introduced).ok());
+  ASSERT_TRUE(Give(carol, introduced).ok());
+  ASSERT_TRUE(RunUntil([&] { return alice_.manager->IsOpen("carol"); }));
+  EXPECT_THAT(alice_.manager->Peers(), ElementsAre("bob", "carol"));
+  ASSERT_TRUE(alice_.manager->Send("bob", "to bob").ok());
+  ASSERT_TRUE(alice_.manager->Send("carol", "to carol").ok());
+  ASSERT_TRUE(RunUntil([&] { return alice_.CountReceipts(ReceiptState::kRead) == 2; }));
+  EXPECT_THAT(bob_.Texts(), ElementsAre("to bob"));
+  EXPECT_THAT(carol.Texts(), ElementsAre("to carol"));
+}
+
+}  // namespace
+}  // namespace p2p::client
