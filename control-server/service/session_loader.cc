@@ -5,9 +5,10 @@
 
 namespace p2p::server {
 
-absl::Status LoadSessions(Store& store, WallTime now, SessionTable& sessions) {
+absl::StatusOr<std::vector<CallerPtr>> LoadSessions(Store& store, WallTime now) {
+  std::vector<CallerPtr> out;
   P2P_ASSIGN_OR_RETURN(const auto tokens, store.ListTokens(now));
-  if (tokens.empty()) return absl::OkStatus();
+  if (tokens.empty()) return out;
   P2P_ASSIGN_OR_RETURN(const auto accounts, store.ListAccounts());
   absl::flat_hash_map<UserId, const Account*> by_id;
   for (const Account& account : accounts) by_id[account.id] = &account;
@@ -19,9 +20,9 @@ absl::Status LoadSessions(Store& store, WallTime now, SessionTable& sessions) {
     caller->user = token.account;
     caller->username = account->second->username;
     caller->admin = account->second->admin;
-    sessions.Add(std::move(caller));
+    out.push_back(std::move(caller));
   }
-  return absl::OkStatus();
+  return out;
 }
 
 }  // namespace p2p::server

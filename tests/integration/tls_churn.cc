@@ -10,7 +10,7 @@ namespace p2p::server {
 namespace {
 
 // RFC 9113 §3.4, followed by an empty SETTINGS frame.
-constexpr char kPreface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0";
+constexpr char kPreface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0";
 constexpr int kPrefaceSize = sizeof kPreface - 1;
 
 }  // namespace
