@@ -46,9 +46,11 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
                                                       .reflection = options.reflection},
                                                      clock));
   P2P_ASSIGN_OR_RETURN(auto store, SqliteStore::Open(directory.database()));
+  P2P_ASSIGN_OR_RETURN(auto sessions, LoadSessions(*store, clock.Wall()));
   auto server =
       absl::WrapUnique(new Server(options, clock, std::move(fatal), std::move(directory),
                                   std::move(identity), std::move(store), std::move(front), cap));
+  for (CallerPtr& session : sessions) server->sessions_.Add(std::move(session));
   P2P_RETURN_IF_ERROR(server->Serve());
   return server;
 }
