@@ -1,0 +1,260 @@
+#include "udp-relay/core/relay_engine.h"
+
+#include <algorithm>
+
+#include "common/wire/control_frames.h"
+
+namespace p2p::relay {
+namespace {
+
+std::optional<MonoTime> Earlier(std::optional<MonoTime> a, std::optional<MonoTime> b) {
+  if (!a || !b) return a ? a : b;
+  return std::min(*a, *b);
+}
+
+}  // namespace
+
+RelayEngine::RelayEngine(const RelayOptions& options, Random& random, RelayEvents& events,
+                         RelayCounters& counters)
+    : options_(options),
+      random_(random),
+      events_(events),
+      counters_(counters),
+      registrar_(options_, random_, counters_),
+      broadcasts_(options_.max_broadcasts),
+      egress_(options_.egress_bytes_per_second, options_.egress_burst_bytes),
+      jitter_(random_.U64()) {}
+
+void RelayEngine::AddSession(ConnId id, Secret<32> psk) {
+  RemoveSession(id);
+  if (by_id_.size() >= options_.max_sessions) {
+    counters_.Add(RelayCount::kSessionsFull);
+    return;
+  }
+  if (free_.empty()) {
+    free_.push_back(static_cast<Slot>(slots_.size()));
+    slots_.emplace_back();
+  }
+  const Slot slot = free_.back();
+  free_.pop_back();
+  slots_[slot] = std::make_unique<RelaySession>(id, std::move(psk), options_);
+  by_id_.emplace(id, slot);
+}
+
+void RelayEngine::RemoveSession(ConnId id) {
+  const auto it = by_id_.find(id);
+  if (it == by_id_.end()) return;
+  timers_.Set(it->second, std::nullopt);
+  slots_[it->second].reset();
+  free_.push_back(it->second);
+  by_id_.erase(it);
+}
+
+void RelayEngine::AddBroadcast(const SignedBroadcast& broadcast, MonoTime expires) {
+  if (!broadcasts_.Add(broadcast, expires)) counters_.Add(RelayCount::kBroadcastsFull);
+}
+
+void RelayEngine::RemoveBroadcast(BroadcastId id) { broadcasts_.Remove(id); }
+
+void RelayEngine::Queue(ConnId id, BroadcastId broadcast) {
+  const auto slot = Find(id);
+  auto stored = broadcasts_.Find(broadcast);
+  if (!slot || !stored) return;
+  const auto result =
+      slots_[*slot]->queue().Queue(std::move(stored), options_.max_queued_per_session);
+  if (result == TransmitQueue::Result::kFull) counters_.Add(RelayCount::kQueueFull);
+  if (result == TransmitQueue::Result::kQueued) Arm(*slot);
+}
+
+void RelayEngine::Clear() {
+  std::vector<ConnId> ids;
+  for (const auto& [id, slot] : by_id_) ids.push_back(id);
+  for (const ConnId& id : ids) RemoveSession(id);
+  broadcasts_.Clear();
+}
+
+void RelayEngine::OnDatagram(ByteView datagram, const Path& path, MonoTime now, Outbox& out) {
+  counters_.Add(RelayCount::kDatagramsIn);
+  const auto kind = wire::PeekKind(datagram);
+  if (kind == wire::DatagramKind::kData) {
+    OnData(datagram, path, now, out);
+  } else if (kind == wire::DatagramKind::kRegister) {
+    OnRegister(datagram, path, now, out);
+  } else {
+    counters_.Add(RelayCount::kMalformed);
+  }
+}
+
+void RelayEngine::Poll(MonoTime now, Outbox& out) {
+  broadcasts_.Expire(now);
+  egress_wait_.reset();
+  SendContext context{egress_, jitter_, counters_};
+  while (const TimerHeap::Entry* top = timers_.top()) {
+    if (top->at > now || out.full()) return;
+    if (!egress_.Has(wire::kMaxDatagram, now)) {
+      egress_wait_ = egress_.ReadyAt(wire::kMaxDatagram, now);
+      return;
+    }
+    const Slot slot = top->slot;
+    RelaySession& session = *slots_[slot];
+    const auto silent_at = session.SilentAt();
+    if (silent_at && *silent_at <= now) {
+      session.MarkSilent();
+      events_.OnReachable(session.id(), false);
+    }
+    const auto next = session.Transmit(now, context, out);
+    timers_.Set(slot, Earlier(next, session.SilentAt()));
+  }
+}
+
+std::optional<MonoTime> RelayEngine::NextDeadline() const {
+  std::optional<MonoTime> next;
+  if (const auto* top = timers_.top()) {
+    next = egress_wait_ ? std::max(top->at, *egress_wait_) : top->at;
+  }
+  return Earlier(next, broadcasts_.NextDeadline());
+}
+
+std::optional<RelayEngine::Slot> RelayEngine::Find(ConnId id) const {
+  const auto it = by_id_.find(id);
+  if (it == by_id_.end()) return std::nullopt;
+  return it->second;
+}
+
+void RelayEngine::Arm(Slot slot) {
+  RelaySession& session = *slots_[slot];
+  const auto due = session.reachable() ? session.queue().NextDeadline() : std::nullopt;
+  timers_.Set(slot, Earlier(due, session.SilentAt()));
+}
+
+void RelayEngine::OnRegister(ByteView datagram, const Path& path, MonoTime now, Outbox& out) {
+  const auto packet = wire::RegisterPacket::Parse(datagram);
+  if (!packet) {
+    counters_.Add(RelayCount::kMalformed);
+    return;
+  }
+  const auto slot = Find(packet->conn_id);
+  if (!slot) {
+    counters_.Add(RelayCount::kUnknownSession);
+    return;
+  }
+  RelaySession& session = *slots_[*slot];
+  const auto body = registrar_.OnRegister(session, *packet, datagram, path, now, out);
+  if (body) OnHave(session, body->have);
+}
+
+void RelayEngine::OnData(ByteView datagram, const Path& path, MonoTime now, Outbox& out) {
+  const auto header = wire::DataHeader::Parse(datagram);
+  if (!header) {
+    counters_.Add(RelayCount::kMalformed);
+    return;
+  }
+  const auto slot = Find(header->conn_id);
+  if (!slot) {
+    counters_.Add(RelayCount::kUnknownSession);
+    return;
+  }
+  RelaySession& session = *slots_[*slot];
+  if (!session.has_keys()) {
+    counters_.Add(RelayCount::kNoKeys);
+    return;
+  }
+  std::array<uint8_t, wire::kMaxFrameBytes> plain;
+  const auto opened = session.Open(*header, datagram, plain);
+  if (opened.error != session::OpenError::kNone) {
+    CountOpenError(opened.error);
+    return;
+  }
+  if (opened.confirmed) counters_.Add(RelayCount::kRegistered);
+  if (session.path() != nullptr && session.path()->remote != path.remote) {
+    counters_.Add(RelayCount::kOtherSource);
+  }
+  session.OnHeard(now);
+  if (session.MarkReachable()) events_.OnReachable(session.id(), true);
+  if (!OnFrames(session, opened.frames, now, out)) counters_.Add(RelayCount::kBadFrame);
+  Arm(*slot);
+}
+
+bool RelayEngine::OnFrames(RelaySession& session, ByteView frames, MonoTime now, Outbox& out) {
+  wire::FrameReader reader(frames);
+  bool answered = false;
+  while (const auto frame = reader.Next()) {
+    if (!OnFrame(session, *frame, now, out, answered)) return false;
+  }
+  return reader.ok();
+}
+
+bool RelayEngine::OnFrame(RelaySession& session, const wire::RawFrame& frame, MonoTime now,
+                          Outbox& out, bool& answered) {
+  switch (static_cast<wire::FrameType>(frame.type)) {
+    case wire::FrameType::kAck: {
+      const auto ack = wire::AckFrame::Parse(frame.body);
+      if (!ack) return false;
+      const auto acked = session.queue().OnAck(*ack, now);
+      if (acked.rtt) session.OnRtt(*acked.rtt, std::chrono::milliseconds(ack->delay_ms));
+      return true;
+    }
+    case wire::FrameType::kDone: {
+      const auto done = wire::DoneFrame::Parse(frame.body);
+      if (!done) return false;
+      const auto acked = session.queue().OnDone(*done, now);
+      if (acked.rtt) session.OnRtt(*acked.rtt, Duration(0));
+      if (acked.known) Delivered(session, done->id);
+      return true;
+    }
+    case wire::FrameType::kPing: {
+      const auto ping = wire::PingFrame::Parse(frame.body);
+      if (!ping) return false;
+      if (answered) return true;  // One answer a datagram.
+      answered = true;
+      if (!session.SendPong(wire::PongFrame{ping->token}, out)) {
+        counters_.Add(RelayCount::kReplyDropped);
+      }
+      return true;
+    }
+    case wire::FrameType::kSync: {
+      const auto sync = wire::SyncFrame::Parse(frame.body);
+      if (!sync) return false;
+      OnHave(session, sync->have);
+      return true;
+    }
+    case wire::FrameType::kClose:
+      if (!wire::CloseFrame::Parse(frame.body)) return false;
+      if (session.MarkSilent()) events_.OnReachable(session.id(), false);
+      return true;
+    case wire::FrameType::kPad:
+    case wire::FrameType::kPong:
+    case wire::FrameType::kFragment:
+    case wire::FrameType::kPathChallenge:
+    case wire::FrameType::kPathResponse:
+    case wire::FrameType::kAckWindow:
+      return true;  // Nothing a relay acts on.
+  }
+  return true;  // A type of a later version.
+}
+
+void RelayEngine::OnHave(RelaySession& session, const std::vector<BroadcastId>& have) {
+  for (const BroadcastId& id : have) {
+    if (session.queue().Forget(id)) Delivered(session, id);
+  }
+}
+
+void RelayEngine::Delivered(RelaySession& session, BroadcastId id) {
+  counters_.Add(RelayCount::kDelivered);
+  events_.OnDelivered(session.id(), id);
+}
+
+void RelayEngine::CountOpenError(session::OpenError error) {
+  switch (error) {
+    case session::OpenError::kNone:
+      return;
+    case session::OpenError::kEpoch:
+      return counters_.Add(RelayCount::kBadEpoch);
+    case session::OpenError::kTag:
+      return counters_.Add(RelayCount::kBadTag);
+    case session::OpenError::kReplay:
+      return counters_.Add(RelayCount::kReplayed);
+  }
+}
+
+}  // namespace p2p::relay

@@ -1,0 +1,72 @@
+// The relay without its socket: datagram + now -> datagrams + next deadline + events. The same code
+// runs under the worker, the simulator, the fuzzer and the benchmark.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "common/relay/relay_port.h"
+#include "udp-relay/core/registrar.h"
+#include "udp-relay/core/timer_heap.h"
+
+namespace p2p::relay {
+
+// One thread. Calls `events` from within its methods; `events` must not call back in. `random`,
+// `events` and `counters` outlive it.
+class RelayEngine {
+ public:
+  RelayEngine(const RelayOptions& options, Random& random, RelayEvents& events,
+              RelayCounters& counters);
+
+  // Orders, as in RelayPort.
+  void AddSession(ConnId id, Secret<32> psk);
+  void RemoveSession(ConnId id);
+  void AddBroadcast(const SignedBroadcast& broadcast, MonoTime expires);
+  void RemoveBroadcast(BroadcastId id);
+  void Queue(ConnId session, BroadcastId broadcast);
+  // Forgets all sessions and broadcasts.
+  void Clear();
+
+  // Takes one datagram; leaves at most one answer in `out`, not larger than the datagram.
+  void OnDatagram(ByteView datagram, const Path& path, MonoTime now, Outbox& out);
+  // Carries out what is due at `now` until `out` is full.
+  void Poll(MonoTime now, Outbox& out);
+  // When Poll() has something to do; in the past when it stopped at a full batch.
+  std::optional<MonoTime> NextDeadline() const;
+
+  size_t sessions() const { return by_id_.size(); }
+  size_t broadcasts() const { return broadcasts_.size(); }
+
+ private:
+  using Slot = TimerHeap::Slot;
+  std::optional<Slot> Find(ConnId id) const;
+  void OnRegister(ByteView datagram, const Path& path, MonoTime now, Outbox& out);
+  void OnData(ByteView datagram, const Path& path, MonoTime now, Outbox& out);
+  // False at the first malformed frame; what stood before it was carried out.
+  bool OnFrames(RelaySession& session, ByteView frames, MonoTime now, Outbox& out);
+  bool OnFrame(RelaySession& session, const wire::RawFrame& frame, MonoTime now, Outbox& out,
+               bool& answered);
+  void OnHave(RelaySession& session, const std::vector<BroadcastId>& have);
+  void Delivered(RelaySession& session, BroadcastId id);
+  void CountOpenError(session::OpenError error);
+  // Sets the session's timer from its state, without sending.
+  void Arm(Slot slot);
+
+  const RelayOptions options_;
+  Random& random_;
+  RelayEvents& events_;
+  RelayCounters& counters_;
+  Registrar registrar_;
+  BroadcastTable broadcasts_;
+  reliable::TokenBucket egress_;
+  std::optional<MonoTime> egress_wait_;  // The total cap held us back until then.
+  Jitter jitter_;
+  std::vector<std::unique_ptr<RelaySession>> slots_;
+  std::vector<Slot> free_;
+  absl::flat_hash_map<ConnId, Slot> by_id_;
+  TimerHeap timers_;
+};
+
+}  // namespace p2p::relay

@@ -1,0 +1,146 @@
+#include "udp-relay/core/relay_session.h"
+
+
+namespace p2p::relay {
+namespace {
+
+constexpr int kSilentPings = 3;
+constexpr uint32_t kFirstEpoch = 0;
+
+uint32_t Milliseconds(Duration d) {
+  return static_cast<uint32_t>(std::chrono::duration_cast<std::chrono::milliseconds>(d).count());
+}
+
+}  // namespace
+
+Duration Jitter::Spread(Duration d) {
+  uint64_t x = state_ += 0x9E3779B97F4A7C15;
+  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9;
+  x = (x ^ (x >> 27)) * 0x94D049BB133111EB;
+  const auto permille = static_cast<int64_t>(800 + (x ^ (x >> 31)) % 401);
+  return d / 1000 * permille;
+}
+
+RelaySession::RelaySession(ConnId id, Secret<32> psk, const RelayOptions& options)
+    : id_(id),
+      psk_(std::move(psk)),
+      mac_key_(session::DeriveRegisterMacKey(psk_)),
+      silent_after_(options.ping * kSilentPings),
+      register_bucket_(options.register_source_rate, options.register_source_burst),
+      pacer_(options.client_rate, options.client_burst),
+      rtt_(options.pto) {}
+
+bool RelaySession::VerifyMac(ByteView datagram) const {
+  return session::VerifyRegisterMac(mac_key_, datagram);
+}
+
+const session::RegisteredBytes* RelaySession::Accept(const wire::RegisterPacket& packet,
+                                                     const wire::RegisterBody& body,
+                                                     const Path& path, Random& random,
+                                                     const RelayOptions& options) {
+  if (pending_ && pending_->client_random == packet.client_random) {
+    pending_->path = path;
+    return &pending_->reply;
+  }
+  if (current_ && current_->client_random == packet.client_random) return &current_->reply;
+  if (body.reg_seq <= reg_seq_) return nullptr;
+  reg_seq_ = body.reg_seq;
+  const auto server_random = random.Array<wire::kRandomSize>();
+  const auto key = [&](session::Direction direction) {
+    return session::DeriveSessionKey(psk_, packet.client_random, server_random, id_, direction,
+                                     kFirstEpoch);
+  };
+  const wire::RegisteredBody answer{.epoch = kFirstEpoch,
+                                    .retention_ms = Milliseconds(options.retention),
+                                    .ping_ms = Milliseconds(options.ping),
+                                    .reg_seq = body.reg_seq};
+  pending_ = std::make_unique<Keys>(Keys{
+      .client_random = packet.client_random,
+      .sealer = session::Sealer(key(session::Direction::kToClient), id_, kFirstEpoch),
+      .opener = session::Opener(key(session::Direction::kToRelay), kFirstEpoch),
+      .path = path,
+      .reply = session::MakeRegistered(psk_, id_, packet.client_random, server_random, answer)});
+  return &pending_->reply;
+}
+
+RelaySession::Opened RelaySession::Open(const wire::DataHeader& header, ByteView datagram,
+                                        std::span<uint8_t> plain) {
+  if (pending_) {
+    const auto result = pending_->opener.Open(header, datagram, plain);
+    if (result.error == session::OpenError::kNone) {
+      const bool moved = current_ && !(current_->path == pending_->path);
+      current_ = std::move(pending_);
+      if (moved) rtt_.Reset();
+      queue_.SendAllAgain();
+      return {session::OpenError::kNone, result.frames, true};
+    }
+    if (!current_) return {result.error, {}, false};
+  }
+  if (!current_) return {};
+  const auto result = current_->opener.Open(header, datagram, plain);
+  return {result.error, result.frames, false};
+}
+
+bool RelaySession::MarkReachable() {
+  if (reachable_) return false;
+  reachable_ = true;
+  queue_.SendAllAgain();
+  return true;
+}
+
+bool RelaySession::MarkSilent() { return std::exchange(reachable_, false); }
+
+std::optional<MonoTime> RelaySession::SilentAt() const {
+  if (!reachable_) return std::nullopt;
+  return last_heard_ + silent_after_;
+}
+
+std::optional<MonoTime> RelaySession::Transmit(MonoTime now, SendContext& context, Outbox& out) {
+  while (reachable_ && current_) {
+    const auto due = queue_.NextDue(now);
+    if (!due) return queue_.NextDeadline();
+    if (!pacer_.Has(1, now)) return pacer_.ReadyAt(1, now);
+    if (!context.egress.Has(wire::kMaxDatagram, now)) {
+      return context.egress.ReadyAt(wire::kMaxDatagram, now);
+    }
+    if (out.full()) return now;
+    if (current_->sealer.exhausted()) {
+      current_.reset();  // The client notices the silence and registers anew.
+      break;
+    }
+    SendOne(*due, now, context, out);
+  }
+  return std::nullopt;
+}
+
+// One datagram, with as many of the due fragments as fit.
+void RelaySession::SendOne(TransmitQueue::Due due, MonoTime now, SendContext& context,
+                           Outbox& out) {
+  const auto buffer = out.Begin();
+  wire::SpanWriter frames(session::Sealer::FrameArea(buffer));
+  const uint64_t packet_no = current_->sealer.next_packet_no();
+  std::optional<TransmitQueue::Due> next = due;
+  while (next && next->FrameSize() <= frames.room()) {
+    next->Frame().SerializeTo(frames);
+    context.counters.Add(RelayCount::kFragmentsOut);
+    if (next->tries > 0) context.counters.Add(RelayCount::kFragmentsRepeated);
+    queue_.OnSent(*next, packet_no, now, now + context.jitter.Spread(rtt_.Pto(next->tries + 1)));
+    next = queue_.NextDue(now);
+  }
+  const size_t size = current_->sealer.Seal(buffer, frames.size());
+  (void)pacer_.Take(1, now);
+  (void)context.egress.Take(static_cast<double>(size), now);
+  context.counters.Add(RelayCount::kDatagramsOut);
+  out.Commit(size, current_->path);
+}
+
+bool RelaySession::SendPong(const wire::PongFrame& pong, Outbox& out) {
+  const auto buffer = out.Begin();
+  if (buffer.empty() || !current_ || current_->sealer.exhausted()) return false;
+  wire::SpanWriter frames(session::Sealer::FrameArea(buffer));
+  pong.SerializeTo(frames);
+  out.Commit(current_->sealer.Seal(buffer, frames.size()), current_->path);
+  return true;
+}
+
+}  // namespace p2p::relay

@@ -1,0 +1,105 @@
+// One client's session: keys, address, pace, and what is still to be sent.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "common/reliable/rtt_estimator.h"
+#include "common/reliable/token_bucket.h"
+#include "common/session/registration.h"
+#include "common/session/sealer.h"
+#include "common/wire/control_frames.h"
+#include "udp-relay/core/outbox.h"
+#include "udp-relay/core/relay_options.h"
+#include "udp-relay/core/transmit_queue.h"
+
+namespace p2p::relay {
+
+// Spreads timers; not for secrets. splitmix64.
+class Jitter {
+ public:
+  explicit Jitter(uint64_t seed) : state_(seed) {}
+  // `d` times a factor between 0.8 and 1.2.
+  Duration Spread(Duration d);
+
+ private:
+  uint64_t state_;
+};
+
+// What all sessions share while they send.
+struct SendContext {
+  reliable::TokenBucket& egress;  // Bytes.
+  Jitter& jitter;
+  RelayCounters& counters;
+};
+
+class RelaySession {
+ public:
+  RelaySession(ConnId id, Secret<32> psk, const RelayOptions& options);
+
+  ConnId id() const { return id_; }
+  const Secret<32>& psk() const { return psk_; }
+  TransmitQueue& queue() { return queue_; }
+  bool reachable() const { return reachable_; }
+
+  // Registration.
+  bool VerifyMac(ByteView datagram) const;
+  bool TakeRegisterAllowance(MonoTime now) { return register_bucket_.Take(1, now); }
+  // A REGISTER whose mac, cookie and seal are right. The answer to send: made now, or the same
+  // bytes again for the same client_random; null when reg_seq is not newer than the last. The new
+  // keys and the address count only when a datagram sealed under them arrives.
+  const session::RegisteredBytes* Accept(const wire::RegisterPacket& packet,
+                                         const wire::RegisterBody& body, const Path& path,
+                                         Random& random, const RelayOptions& options);
+
+  // Datagrams from the client.
+  struct Opened {
+    session::OpenError error = session::OpenError::kTag;
+    ByteView frames{};
+    bool confirmed = false;  // First one under the newest keys: they are in use from now on.
+  };
+  Opened Open(const wire::DataHeader& header, ByteView datagram, std::span<uint8_t> plain);
+  bool has_keys() const { return current_ != nullptr || pending_ != nullptr; }
+  // The proved address, when there is one.
+  const Path* path() const { return current_ ? &current_->path : nullptr; }
+  void OnHeard(MonoTime now) { last_heard_ = now; }
+  void OnRtt(Duration rtt, Duration ack_delay) { rtt_.OnSample(rtt, ack_delay); }
+
+  // Becomes reachable: what is outstanding is due at once. False when it was already.
+  bool MarkReachable();
+  // False when it was not reachable anyway.
+  bool MarkSilent();
+  // When it counts as silent unless something is heard; nullopt while not reachable.
+  std::optional<MonoTime> SilentAt() const;
+
+  // Sends what is due and allowed; returns when there is more to do.
+  std::optional<MonoTime> Transmit(MonoTime now, SendContext& context, Outbox& out);
+  // Seals one small frame to the proved address. False when there is no room or no key.
+  bool SendPong(const wire::PongFrame& pong, Outbox& out);
+
+ private:
+  struct Keys {
+    wire::SessionRandom client_random;
+    session::Sealer sealer;
+    session::Opener opener;
+    Path path;
+    session::RegisteredBytes reply;
+  };
+  void SendOne(TransmitQueue::Due due, MonoTime now, SendContext& context, Outbox& out);
+
+  ConnId id_;
+  Secret<32> psk_;
+  Secret<32> mac_key_;
+  Duration silent_after_;
+  uint64_t reg_seq_ = 0;
+  std::unique_ptr<Keys> current_;
+  std::unique_ptr<Keys> pending_;
+  reliable::TokenBucket register_bucket_;
+  reliable::TokenBucket pacer_;  // Datagrams.
+  reliable::RttEstimator rtt_;
+  TransmitQueue queue_;
+  MonoTime last_heard_{};
+  bool reachable_ = false;
+};
+
+}  // namespace p2p::relay

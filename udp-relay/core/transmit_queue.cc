@@ -1,0 +1,141 @@
+#include "udp-relay/core/transmit_queue.h"
+
+#include <algorithm>
+
+namespace p2p::relay {
+
+size_t TransmitQueue::Due::FrameSize() const {
+  return wire::kFrameHeaderSize + wire::kFragmentOverhead +
+         wire::FragmentSize(broadcast->payload.size(), index);
+}
+
+wire::FragmentFrame TransmitQueue::Due::Frame() const {
+  const ByteView payload = broadcast->payload;
+  return {.id = broadcast->id,
+          .index = index,
+          .count = broadcast->fragments,
+          .total = static_cast<uint32_t>(payload.size()),
+          .bytes = payload.subspan(index * wire::kFragmentBytes,
+                                   wire::FragmentSize(payload.size(), index))};
+}
+
+TransmitQueue::Result TransmitQueue::Queue(StoredBroadcastPtr broadcast, size_t max_queued) {
+  const auto same = [&](const StoredBroadcastPtr& b) { return b->id == broadcast->id; };
+  if (Find(broadcast->id) != nullptr || std::any_of(waiting_.begin(), waiting_.end(), same)) {
+    return Result::kAlready;
+  }
+  if (size() >= max_queued) return Result::kFull;
+  waiting_.push_back(std::move(broadcast));
+  Refresh();
+  return Result::kQueued;
+}
+
+std::optional<TransmitQueue::Due> TransmitQueue::NextDue(MonoTime now) {
+  Refresh();
+  for (size_t a = 0; a < active_.size(); ++a) {
+    const Active& active = active_[a];
+    for (uint16_t i = 0; i < active.fragments.size(); ++i) {
+      if ((active.acked >> i & 1) != 0 || active.fragments[i].due > now) continue;
+      return Due{a, active.broadcast.get(), i, active.fragments[i].tries};
+    }
+  }
+  return std::nullopt;
+}
+
+void TransmitQueue::OnSent(const Due& due, uint64_t packet_no, MonoTime now, MonoTime again) {
+  Fragment& fragment = active_[due.active].fragments[due.index];
+  fragment.sent = now;
+  fragment.packet_no = packet_no;
+  fragment.due = again;
+  ++fragment.tries;
+}
+
+TransmitQueue::Acked TransmitQueue::OnAck(const wire::AckFrame& ack, MonoTime now) {
+  Active* active = Find(ack.id);
+  if (active == nullptr) return {};
+  const Acked out{.known = true, .rtt = Measure(*active, ack.packet_no, ack.delay_ms, now)};
+  if (ack.packet_no < active->newest_ack) return out;  // Overtaken by a newer one.
+  active->newest_ack = ack.packet_no;
+  const size_t count = active->fragments.size();
+  uint64_t map = ack.bitmap;
+  if (count < 64) map &= (uint64_t{1} << count) - 1;
+  // Complete is what DONE says. Until then the last fragment is repeated, so that a lost DONE is
+  // asked for again.
+  map &= ~(uint64_t{1} << (count - 1));
+  // The client may have given up a partial: what it no longer has is due again. Fragments sent
+  // after the acknowledged datagram keep their timers.
+  for (size_t i = 0; i < count; ++i) {
+    const uint64_t bit = uint64_t{1} << i;
+    if ((active->acked & bit) != 0 && (map & bit) == 0) active->fragments[i].due = MonoTime{};
+  }
+  active->acked = map;
+  return out;
+}
+
+TransmitQueue::Acked TransmitQueue::OnDone(const wire::DoneFrame& done, MonoTime now) {
+  Acked out;
+  if (const Active* active = Find(done.id)) {
+    out.rtt = Measure(*active, done.packet_no, done.delay_ms, now);
+  }
+  out.known = Forget(done.id);
+  return out;
+}
+
+bool TransmitQueue::Forget(BroadcastId id) {
+  const size_t removed =
+      std::erase_if(active_, [&](const Active& a) { return a.broadcast->id == id; }) +
+      std::erase_if(waiting_, [&](const StoredBroadcastPtr& b) { return b->id == id; });
+  return removed > 0;
+}
+
+void TransmitQueue::SendAllAgain() {
+  for (Active& active : active_) {
+    active.newest_ack = 0;
+    for (Fragment& fragment : active.fragments) fragment = Fragment{};
+  }
+}
+
+std::optional<MonoTime> TransmitQueue::NextDeadline() {
+  Refresh();
+  std::optional<MonoTime> next;
+  for (const Active& active : active_) {
+    for (size_t i = 0; i < active.fragments.size(); ++i) {
+      if ((active.acked >> i & 1) != 0) continue;
+      const MonoTime due = active.fragments[i].due;
+      if (!next || due < *next) next = due;
+    }
+  }
+  return next;
+}
+
+TransmitQueue::Active* TransmitQueue::Find(BroadcastId id) {
+  for (Active& active : active_) {
+    if (active.broadcast->id == id) return &active;
+  }
+  return nullptr;
+}
+
+std::optional<Duration> TransmitQueue::Measure(const Active& active, uint64_t packet_no,
+                                               uint16_t delay_ms, MonoTime now) const {
+  for (const Fragment& fragment : active.fragments) {
+    if (fragment.packet_no != packet_no || packet_no == 0) continue;
+    return now - fragment.sent - std::chrono::milliseconds(delay_ms);
+  }
+  return std::nullopt;
+}
+
+void TransmitQueue::Refresh() {
+  std::erase_if(active_, [](const Active& a) { return a.broadcast->dead; });
+  while (active_.size() < kMaxActive && !waiting_.empty()) {
+    StoredBroadcastPtr next = std::move(waiting_.front());
+    waiting_.pop_front();
+    if (next->dead) continue;
+    const size_t count = next->fragments;
+    active_.push_back({.broadcast = std::move(next),
+                       .acked = 0,
+                       .newest_ack = 0,
+                       .fragments = std::vector<Fragment>(count)});
+  }
+}
+
+}  // namespace p2p::relay

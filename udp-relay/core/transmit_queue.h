@@ -1,0 +1,73 @@
+// What one session still has to be sent, fragment by fragment: due times, tries, acknowledgements.
+#pragma once
+
+#include <deque>
+#include <optional>
+#include <vector>
+
+#include "common/wire/delivery_frames.h"
+#include "udp-relay/core/broadcast_table.h"
+
+namespace p2p::relay {
+
+class TransmitQueue {
+ public:
+  // In flight at once; no more than the client keeps partial.
+  static constexpr size_t kMaxActive = wire::kMaxPartials;
+
+  enum class Result { kQueued, kAlready, kFull };
+  Result Queue(StoredBroadcastPtr broadcast, size_t max_queued);
+
+  // A fragment whose time has come. Valid until the next call that is not const.
+  struct Due {
+    size_t active = 0;
+    const StoredBroadcast* broadcast = nullptr;
+    uint16_t index = 0;
+    int tries = 0;  // So far.
+    size_t FrameSize() const;
+    wire::FragmentFrame Frame() const;
+  };
+  std::optional<Due> NextDue(MonoTime now);
+  // It left in datagram `packet_no`; unacknowledged it is due again at `again`.
+  void OnSent(const Due& due, uint64_t packet_no, MonoTime now, MonoTime again);
+
+  struct Acked {
+    bool known = false;                // The broadcast was in this queue.
+    std::optional<Duration> rtt = {};  // Measured, with the peer's delay taken off.
+  };
+  Acked OnAck(const wire::AckFrame& ack, MonoTime now);
+  // Removes it: delivered.
+  Acked OnDone(const wire::DoneFrame& done, MonoTime now);
+  // The same for an id that the client says it has.
+  bool Forget(BroadcastId id);
+
+  // Everything unacknowledged is due at once, as if never sent: new keys, or the client is back.
+  void SendAllAgain();
+  // When NextDue() has something next; nullopt: never. Drops dead broadcasts on the way.
+  std::optional<MonoTime> NextDeadline();
+  size_t size() const { return active_.size() + waiting_.size(); }
+
+ private:
+  struct Fragment {
+    MonoTime due{};  // The beginning of time: at once.
+    MonoTime sent{};
+    uint64_t packet_no = 0;  // 0: not sent under the present keys.
+    int tries = 0;
+  };
+  struct Active {
+    StoredBroadcastPtr broadcast;
+    uint64_t acked = 0;
+    uint64_t newest_ack = 0;  // packet_no of the newest ACK taken.
+    std::vector<Fragment> fragments;
+  };
+  Active* Find(BroadcastId id);
+  std::optional<Duration> Measure(const Active& active, uint64_t packet_no, uint16_t delay_ms,
+                                  MonoTime now) const;
+  // Drops the dead, and starts what waits while there is room.
+  void Refresh();
+
+  std::vector<Active> active_;
+  std::deque<StoredBroadcastPtr> waiting_;
+};
+
+}  // namespace p2p::relay
