@@ -171,33 +171,35 @@ void RelayEngine::OnData(ByteView datagram, const Path& path, MonoTime now, Outb
   }
   session.OnHeard(now);
   if (session.MarkReachable()) events_.OnReachable(session.id(), true);
-  if (!OnFrames(session, opened.frames, now, out)) counters_.Add(RelayCount::kBadFrame);
+  if (!OnFrames(session, {header->packet_no, now}, opened.frames, out))
+    counters_.Add(RelayCount::kBadFrame);
   Arm(*slot);
 }
 
-bool RelayEngine::OnFrames(RelaySession& session, ByteView frames, MonoTime now, Outbox& out) {
+bool RelayEngine::OnFrames(RelaySession& session, const Incoming& in, ByteView frames,
+                           Outbox& out) {
   wire::FrameReader reader(frames);
   bool answered = false;
   while (const auto frame = reader.Next()) {
-    if (!OnFrame(session, *frame, now, out, answered)) return false;
+    if (!OnFrame(session, in, *frame, out, answered)) return false;
   }
   return reader.ok();
 }
 
-bool RelayEngine::OnFrame(RelaySession& session, const wire::RawFrame& frame, MonoTime now,
+bool RelayEngine::OnFrame(RelaySession& session, const Incoming& in, const wire::RawFrame& frame,
                           Outbox& out, bool& answered) {
   switch (static_cast<wire::FrameType>(frame.type)) {
     case wire::FrameType::kAck: {
       const auto ack = wire::AckFrame::Parse(frame.body);
       if (!ack) return false;
-      const auto acked = session.queue().OnAck(*ack, now);
+      const auto acked = session.queue().OnAck(*ack, in.packet_no, in.now);
       if (acked.rtt) session.OnRtt(*acked.rtt, std::chrono::milliseconds(ack->delay_ms));
       return true;
     }
     case wire::FrameType::kDone: {
       const auto done = wire::DoneFrame::Parse(frame.body);
       if (!done) return false;
-      const auto acked = session.queue().OnDone(*done, now);
+      const auto acked = session.queue().OnDone(*done, in.now);
       if (acked.rtt) session.OnRtt(*acked.rtt, Duration(0));
       if (acked.known) Delivered(session, done->id);
       return true;

@@ -41,12 +41,16 @@ class RelayEngine {
 
  private:
   using Slot = TimerHeap::Slot;
+  struct Incoming {
+    uint64_t packet_no;
+    MonoTime now;
+  };
   std::optional<Slot> Find(ConnId id) const;
   void OnRegister(ByteView datagram, const Path& path, MonoTime now, Outbox& out);
   void OnData(ByteView datagram, const Path& path, MonoTime now, Outbox& out);
   // False at the first malformed frame; what stood before it was carried out.
-  bool OnFrames(RelaySession& session, ByteView frames, MonoTime now, Outbox& out);
-  bool OnFrame(RelaySession& session, const wire::RawFrame& frame, MonoTime now, Outbox& out,
+  bool OnFrames(RelaySession& session, const Incoming& in, ByteView frames, Outbox& out);
+  bool OnFrame(RelaySession& session, const Incoming& in, const wire::RawFrame& frame, Outbox& out,
                bool& answered);
   void OnHave(RelaySession& session, const std::vector<BroadcastId>& have);
   void Delivered(RelaySession& session, BroadcastId id);

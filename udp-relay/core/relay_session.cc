@@ -1,6 +1,5 @@
 #include "udp-relay/core/relay_session.h"
 
-
 namespace p2p::relay {
 namespace {
 

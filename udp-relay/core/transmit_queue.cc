@@ -50,12 +50,13 @@ void TransmitQueue::OnSent(const Due& due, uint64_t packet_no, MonoTime now, Mon
   ++fragment.tries;
 }
 
-TransmitQueue::Acked TransmitQueue::OnAck(const wire::AckFrame& ack, MonoTime now) {
+TransmitQueue::Acked TransmitQueue::OnAck(const wire::AckFrame& ack, uint64_t carrier_no,
+                                          MonoTime now) {
   Active* active = Find(ack.id);
   if (active == nullptr) return {};
   const Acked out{.known = true, .rtt = Measure(*active, ack.packet_no, ack.delay_ms, now)};
-  if (ack.packet_no < active->newest_ack) return out;  // Overtaken by a newer one.
-  active->newest_ack = ack.packet_no;
+  if (carrier_no <= active->newest_ack) return out;  // Overtaken by a newer one.
+  active->newest_ack = carrier_no;
   const size_t count = active->fragments.size();
   uint64_t map = ack.bitmap;
   if (count < 64) map &= (uint64_t{1} << count) - 1;

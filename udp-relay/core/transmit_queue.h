@@ -35,7 +35,8 @@ class TransmitQueue {
     bool known = false;                // The broadcast was in this queue.
     std::optional<Duration> rtt = {};  // Measured, with the peer's delay taken off.
   };
-  Acked OnAck(const wire::AckFrame& ack, MonoTime now);
+  // `carrier_no` is the number of the datagram that brought the ACK: it orders ACKs.
+  Acked OnAck(const wire::AckFrame& ack, uint64_t carrier_no, MonoTime now);
   // Removes it: delivered.
   Acked OnDone(const wire::DoneFrame& done, MonoTime now);
   // The same for an id that the client says it has.
@@ -57,7 +58,7 @@ class TransmitQueue {
   struct Active {
     StoredBroadcastPtr broadcast;
     uint64_t acked = 0;
-    uint64_t newest_ack = 0;  // packet_no of the newest ACK taken.
+    uint64_t newest_ack = 0;  // Carrier of the newest ACK taken.
     std::vector<Fragment> fragments;
   };
   Active* Find(BroadcastId id);

@@ -1,0 +1,255 @@
+#include "tests/sim/broadcast_world.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/check.h"
+#include "common/crypto/hash.h"
+#include "common/wire/broadcast_object.h"
+#include "common/wire/broadcast_payload.h"
+
+namespace p2p::sim {
+namespace {
+
+constexpr uint16_t kFirstPort = 40'000;
+
+}  // namespace
+
+SimClient::SimClient(BroadcastWorld& world, std::string name, net::IpAddress ip, uint64_t seed)
+    : world_(world), name_(std::move(name)), address_{ip, kFirstPort}, random_(seed) {
+  Boot();
+}
+
+void SimClient::Boot() {
+  auto journal = client::BroadcastJournal::Open(storage_, "broadcasts.journal", world_.net().wall(),
+                                                client::JournalKeep(30min));
+  P2P_CHECK(journal.ok());
+  journal_ = *std::move(journal);
+  inbox_ = std::make_unique<client::BroadcastInbox>(*journal_);
+  core_ = std::make_unique<client::ReceiverCore>(world_.timing(), random_, *this);
+  for (const auto& message : inbox_->TakeUnshown()) {
+    const auto same = [&](const auto& s) { return s.id == message.id.Hex(); };
+    P2P_CHECK(message.replayed);
+    P2P_CHECK(inbox_->MarkShown(message.id).ok());
+    if (std::any_of(shown_.begin(), shown_.end(), same)) {
+      replayed_.push_back(message.id);
+      continue;
+    }
+    shown_.push_back({message.id.Hex(), ToMs(world_.net().wall())});
+    texts_.push_back(message.text);
+  }
+}
+
+void SimClient::Attach() {
+  P2P_CHECK(!conn_);
+  conn_ = random_.NewId<ConnId>();
+  active_.push_back({ToMs(world_.net().wall()), INT64_MAX});
+  inbox_->SetServer(world_.broadcast_key(), 30min, Duration(0));
+  core_->Start(*conn_, world_.OnAttach(*this, *conn_), world_.net().now());
+  Pump();
+}
+
+void SimClient::Detach(bool say_so) {
+  P2P_CHECK(conn_.has_value());
+  active_.back().to_ms = ToMs(world_.net().wall());
+  client::Datagrams out;
+  core_->Stop(out);
+  for (const Bytes& datagram : out) {
+    if (say_so) world_.net().Send(address_, world_.relay_address(), datagram);
+  }
+  world_.OnDetach(*this, *conn_);
+  conn_.reset();
+  world_.net().Unbind(address_);
+}
+
+void SimClient::Restart(End end) {
+  if (conn_) Detach(false);
+  if (end == End::kPowerCut) storage_.CutPower();
+  Boot();
+}
+
+void SimClient::OnDatagram(ByteView datagram) {
+  core_->OnDatagram(datagram, world_.net().now());
+  Pump();
+}
+
+client::ReceiverCore::Inbox::Known SimClient::Find(BroadcastId id) const {
+  switch (inbox_->Find(id)) {
+    case client::BroadcastJournal::State::kUnknown:
+      return Known::kNo;
+    case client::BroadcastJournal::State::kUnsynced:
+      return Known::kNotYetDurable;
+    case client::BroadcastJournal::State::kDurable:
+      return Known::kDurable;
+  }
+  return Known::kNo;
+}
+
+void SimClient::OnPayload(BroadcastId id, ByteView payload) {
+  const auto parts = wire::BroadcastPayload::Parse(payload);
+  if (!parts) return;
+  inbox_->Accept(id, parts->signed_object, parts->signature, parts->text,
+                 client::BroadcastVia::kUdp, world_.net().wall());
+}
+
+void SimClient::Pump() {
+  const auto messages = inbox_->Commit(world_.net().wall());
+  P2P_CHECK(messages.ok());
+  for (const auto& message : *messages) {
+    core_->Done(message.id, world_.net().now());
+    shown_.push_back({message.id.Hex(), ToMs(world_.net().wall())});
+    texts_.push_back(message.text);
+    P2P_CHECK(inbox_->MarkShown(message.id).ok());
+  }
+  client::Datagrams out;
+  core_->Poll(world_.net().now(), out);
+  if (core_->TakeSocketWish()) Rebind();
+  for (const Bytes& datagram : out) {
+    ++datagrams_sent_;
+    world_.net().Send(address_, world_.relay_address(), datagram);
+  }
+  const auto next = core_->NextDeadline();
+  if (!next || (wake_ && *wake_ <= *next && *wake_ > world_.net().now())) return;
+  wake_ = std::max(*next, world_.net().now());
+  world_.net().At(*wake_, [this, at = *wake_] {
+    if (wake_ != at) return;  // Superseded by an earlier one.
+    wake_.reset();
+    Pump();
+  });
+}
+
+void SimClient::Rebind() {
+  world_.net().Unbind(address_);
+  ++address_.port;
+  ++sockets_opened_;
+  world_.net().Bind(address_, [this](const net::SocketAddress& from, ByteView datagram) {
+    if (from == world_.relay_address()) OnDatagram(datagram);
+  });
+}
+
+testing::LedgerClient SimClient::ToLedger() const {
+  return {.name = name_, .active = active_, .shown = shown_};
+}
+
+BroadcastWorld::BroadcastWorld(uint64_t seed, Impairment impairment, relay::RelayOptions options)
+    : net_(seed, impairment),
+      random_(seed + 1),
+      options_(options),
+      relay_address_{net::IpAddress::V4(0x0A000001), 4400},
+      key_(crypto::SigningKey::FromSeed(Secret<32>(random_.Array<32>()))) {
+  StartRelay();
+}
+
+BroadcastWorld::~BroadcastWorld() = default;
+
+void BroadcastWorld::StartRelay() {
+  engine_ = std::make_unique<relay::RelayEngine>(options_, random_, *this, counters_);
+  net_.Bind(relay_address_, [this](const net::SocketAddress& from, ByteView datagram) {
+    if (recording_) recorded_.emplace_back(from, ToBytes(datagram));
+    engine_->OnDatagram(datagram, {from, relay_address_.ip}, net_.now(), outbox_);
+    PumpRelay();
+  });
+}
+
+void BroadcastWorld::RestartRelay() {
+  StartRelay();
+  for (auto& [id, live] : broadcasts_) engine_->AddBroadcast(*live.broadcast, live.expires);
+  for (auto& [conn, session] : sessions_) {
+    engine_->AddSession(conn, session.psk.Clone());
+    for (auto& [id, live] : broadcasts_) {
+      if (!live.delivered.contains(session.client->name())) engine_->Queue(conn, id);
+    }
+  }
+  PumpRelay();
+}
+
+void BroadcastWorld::PumpRelay() {
+  do {
+    for (size_t i = 0; i < outbox_.size(); ++i) {
+      net_.Send(relay_address_, outbox_[i].path.remote, outbox_[i].bytes);
+    }
+    outbox_.Clear();
+    engine_->Poll(net_.now(), outbox_);
+  } while (!outbox_.empty());
+  const auto next = engine_->NextDeadline();
+  if (!next || (wake_ && *wake_ <= *next && *wake_ > net_.now())) return;
+  wake_ = std::max(*next, net_.now());
+  net_.At(*wake_, [this, at = *wake_] {
+    if (wake_ != at) return;
+    wake_.reset();
+    PumpRelay();
+  });
+}
+
+SimClient& BroadcastWorld::AddClient(const std::string& name) {
+  const auto ip = net::IpAddress::V4(0x0A000100 + static_cast<uint32_t>(clients_.size()));
+  clients_.push_back(std::make_unique<SimClient>(*this, name, ip, random_.U64()));
+  return *clients_.back();
+}
+
+BroadcastId BroadcastWorld::Publish(const std::string& text, Duration ttl,
+                                    const std::string& sender) {
+  const auto ttl_ms = std::chrono::duration_cast<std::chrono::milliseconds>(ttl);
+  wire::BroadcastObject object{.id = random_.NewId<BroadcastId>(),
+                               .sender = random_.NewId<UserId>(),
+                               .sender_name = sender,
+                               .sent_at = net_.wall(),
+                               .expires_at = net_.wall() + ttl_ms,
+                               .text_digest = crypto::Sha256(AsBytes(text))};
+  auto broadcast = std::make_shared<relay::SignedBroadcast>();
+  broadcast->id = object.id;
+  broadcast->signed_object = object.Serialize();
+  broadcast->signature = key_.Sign(broadcast->signed_object);
+  broadcast->text = text;
+  Live& live = broadcasts_[object.id];
+  live.broadcast = broadcast;
+  live.expires = net_.now() + ttl;
+  live.row = {object.id.Hex(), ToMs(object.sent_at), ToMs(object.expires_at)};
+  engine_->AddBroadcast(*broadcast, live.expires);
+  for (const auto& [conn, session] : sessions_) engine_->Queue(conn, object.id);
+  PumpRelay();
+  return object.id;
+}
+
+Secret<32> BroadcastWorld::OnAttach(SimClient& client, ConnId conn) {
+  Secret<32> psk(random_.Array<32>());
+  sessions_.insert_or_assign(conn, Session{&client, psk.Clone()});
+  engine_->AddSession(conn, psk.Clone());
+  for (const auto& [id, live] : broadcasts_) {
+    if (live.expires > net_.now() && !live.delivered.contains(client.name())) {
+      engine_->Queue(conn, id);
+    }
+  }
+  PumpRelay();
+  return psk;
+}
+
+void BroadcastWorld::OnDetach(SimClient&, ConnId conn) {
+  sessions_.erase(conn);
+  engine_->RemoveSession(conn);
+}
+
+void BroadcastWorld::OnDelivered(ConnId session, BroadcastId broadcast) {
+  const auto it = sessions_.find(session);
+  if (it != sessions_.end()) broadcasts_[broadcast].delivered.insert(it->second.client->name());
+}
+
+void BroadcastWorld::OnReachable(ConnId session, bool reachable) {
+  reachable_[session] = reachable;
+}
+
+std::vector<std::string> BroadcastWorld::Check() const {
+  testing::Ledger ledger;
+  ledger.due_min_ms =
+      std::chrono::duration_cast<std::chrono::milliseconds>(timing_.due_min).count();
+  for (const auto& [id, live] : broadcasts_) ledger.broadcasts.push_back(live.row);
+  for (const auto& client : clients_) {
+    ledger.clients.push_back(client->ToLedger());
+    for (auto& stretch : ledger.clients.back().active) {
+      stretch.to_ms = std::min(stretch.to_ms, ToMs(net_.wall()));
+    }
+  }
+  return CheckLedger(ledger);
+}
+
+}  // namespace p2p::sim

@@ -1,0 +1,68 @@
+// Orders from other threads to the relay's thread.
+#pragma once
+
+#include <variant>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "common/net/fd.h"
+#include "common/relay/relay_port.h"
+
+namespace p2p::relay {
+
+struct AddSessionOrder {
+  ConnId session;
+  Secret<32> psk;
+};
+struct RemoveSessionOrder {
+  ConnId session;
+};
+struct AddBroadcastOrder {
+  SignedBroadcastPtr broadcast;
+  MonoTime expires;
+};
+struct RemoveBroadcastOrder {
+  BroadcastId broadcast;
+};
+struct QueueOrder {
+  ConnId session;
+  BroadcastId broadcast;
+};
+using Order = std::variant<AddSessionOrder, RemoveSessionOrder, AddBroadcastOrder,
+                           RemoveBroadcastOrder, QueueOrder>;
+
+// Thread-safe; Push never blocks. Full means that the relay's thread fell far behind: then
+// everything is dropped, and the reader learns that it must start over and be fed anew.
+class OrderQueue {
+ public:
+  static constexpr size_t kMaxOrders = size_t{1} << 18;
+
+  static absl::StatusOr<std::unique_ptr<OrderQueue>> Create(size_t max = kMaxOrders);
+  void Push(Order order) ABSL_LOCKS_EXCLUDED(mu_);
+  // Makes the reader leave.
+  void Stop() ABSL_LOCKS_EXCLUDED(mu_);
+
+  struct Batch {
+    std::vector<Order> orders;
+    bool overflowed = false;
+    bool stopped = false;
+  };
+  Batch TakeAll() ABSL_LOCKS_EXCLUDED(mu_);
+  // Readable when there is something to take.
+  int wake_fd() const { return wake_.get(); }
+
+ private:
+  OrderQueue(net::UniqueFd wake, size_t max) : max_(max), wake_(std::move(wake)) {}
+  void Wake();
+
+  const size_t max_;
+  net::UniqueFd wake_;
+  absl::Mutex mu_;
+  std::vector<Order> orders_ ABSL_GUARDED_BY(mu_);
+  bool overflowed_ ABSL_GUARDED_BY(mu_) = false;
+  bool stopped_ ABSL_GUARDED_BY(mu_) = false;
+};
+
+}  // namespace p2p::relay

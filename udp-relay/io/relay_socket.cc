@@ -1,0 +1,232 @@
+#include "udp-relay/io/relay_socket.h"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/log.h"
+
+namespace p2p::relay {
+namespace {
+
+constexpr int kWantedReceiveBuffer = 8 << 20;
+constexpr int kPoorReceiveBuffer = 1 << 20;
+// One byte more than the largest datagram shows that a longer one was cut.
+constexpr size_t kReceiveSize = wire::kMaxDatagram + 1;
+constexpr size_t kControlSize = CMSG_SPACE(sizeof(in6_pktinfo)) > CMSG_SPACE(sizeof(in_pktinfo))
+                                    ? CMSG_SPACE(sizeof(in6_pktinfo))
+                                    : CMSG_SPACE(sizeof(in_pktinfo));
+
+absl::Status SetInt(int fd, int level, int name, int value, const char* what) {
+  if (setsockopt(fd, level, name, &value, sizeof value) == 0) return absl::OkStatus();
+  return net::ErrnoError(what, errno);
+}
+
+void RaiseReceiveBuffer(int fd) {
+  const int want = kWantedReceiveBuffer;
+  if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &want, sizeof want) != 0) {
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &want, sizeof want);
+  }
+  int got = 0;
+  socklen_t size = sizeof got;
+  if (getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &got, &size) != 0) return;
+  if (got / 2 < kPoorReceiveBuffer) {  // The kernel reports twice what it grants.
+    LogWarning("relay_receive_buffer_small",
+               {{"bytes", got / 2}, {"hint", "raise net.core.rmem_max to 8388608"}});
+  }
+}
+
+absl::StatusOr<net::UniqueFd> Open(const net::SocketAddress& listen) {
+  const bool v6 = !listen.ip.is_v4();
+  net::UniqueFd fd(socket(v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd.valid()) return net::ErrnoError("relay socket", errno);
+  if (v6) {
+    const int only = listen.ip.IsUnspecified() ? 0 : 1;
+    P2P_RETURN_IF_ERROR(SetInt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, only, "IPV6_V6ONLY"));
+  }
+  RaiseReceiveBuffer(fd.get());
+  sockaddr_storage address;
+  const socklen_t size = listen.ToSockaddr(address);
+  if (bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), size) != 0) {
+    return net::ErrnoError(absl::StrCat("relay bind ", listen.ToString(), "/udp"), errno);
+  }
+  return fd;
+}
+
+bool HasNoIpv6() {
+  const net::UniqueFd probe(socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  return !probe.valid() && errno == EAFNOSUPPORT;
+}
+
+// The own address in a received message's control data.
+net::IpAddress LocalAddress(msghdr& message) {
+  for (cmsghdr* c = CMSG_FIRSTHDR(&message); c != nullptr; c = CMSG_NXTHDR(&message, c)) {
+    if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+      in_pktinfo info;
+      std::memcpy(&info, CMSG_DATA(c), sizeof info);
+      return net::IpAddress::V4(ntohl(info.ipi_addr.s_addr));
+    }
+    if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
+      in6_pktinfo info;
+      std::memcpy(&info, CMSG_DATA(c), sizeof info);
+      return *net::IpAddress::FromBytes(ByteView(info.ipi6_addr.s6_addr, 16));
+    }
+  }
+  return {};
+}
+
+// Writes "send from this address" into `control`; returns its length.
+size_t PutLocalAddress(const net::IpAddress& local, bool v6, msghdr& message) {
+  cmsghdr* c = CMSG_FIRSTHDR(&message);
+  if (v6) {
+    in6_pktinfo info{};
+    sockaddr_storage storage;
+    net::SocketAddress{local, 0}.ToSockaddr(storage, /*as_v6=*/true);
+    sockaddr_in6 in6;
+    std::memcpy(&in6, &storage, sizeof in6);
+    info.ipi6_addr = in6.sin6_addr;
+    c->cmsg_level = IPPROTO_IPV6;
+    c->cmsg_type = IPV6_PKTINFO;
+    c->cmsg_len = CMSG_LEN(sizeof info);
+    std::memcpy(CMSG_DATA(c), &info, sizeof info);
+    return CMSG_SPACE(sizeof info);
+  }
+  in_pktinfo info{};
+  std::memcpy(&info.ipi_spec_dst, local.bytes().data(), 4);
+  c->cmsg_level = IPPROTO_IP;
+  c->cmsg_type = IP_PKTINFO;
+  c->cmsg_len = CMSG_LEN(sizeof info);
+  std::memcpy(CMSG_DATA(c), &info, sizeof info);
+  return CMSG_SPACE(sizeof info);
+}
+
+}  // namespace
+
+absl::StatusOr<net::UniqueFd> OpenRelaySocket(const net::SocketAddress& listen) {
+  if (!listen.ip.is_v4() && listen.ip.IsUnspecified() && HasNoIpv6()) {
+    return Open({net::IpAddress(), listen.port});
+  }
+  return Open(listen);
+}
+
+struct RelaySocket::Buffers {
+  struct Incoming {
+    sockaddr_storage from;
+    std::array<uint8_t, kReceiveSize> bytes;
+    alignas(cmsghdr) std::array<uint8_t, kControlSize> control;
+    iovec io;
+  };
+  struct Outgoing {
+    sockaddr_storage to;
+    alignas(cmsghdr) std::array<uint8_t, kControlSize> control;
+    iovec io;
+  };
+  std::array<Incoming, kReceiveBatch> in;
+  std::array<mmsghdr, kReceiveBatch> in_headers;
+  std::array<Outgoing, kSendBatch> out;
+  std::array<mmsghdr, kSendBatch> out_headers;
+};
+
+absl::StatusOr<std::unique_ptr<RelaySocket>> RelaySocket::Adopt(net::UniqueFd fd,
+                                                                IoCounters& counters) {
+  sockaddr_storage storage{};
+  socklen_t size = sizeof storage;
+  if (getsockname(fd.get(), reinterpret_cast<sockaddr*>(&storage), &size) != 0) {
+    return net::ErrnoError("relay socket address", errno);
+  }
+  const auto address = net::SocketAddress::FromSockaddr(storage);
+  if (!address) return absl::InvalidArgumentError("the relay needs a bound IPv4 or IPv6 socket");
+  const bool v6 = storage.ss_family == AF_INET6;
+  const int level = v6 ? static_cast<int>(IPPROTO_IPV6) : static_cast<int>(IPPROTO_IP);
+  const int option = v6 ? IPV6_RECVPKTINFO : IP_PKTINFO;
+  P2P_RETURN_IF_ERROR(SetInt(fd.get(), level, option, 1, "PKTINFO"));
+  return std::unique_ptr<RelaySocket>(new RelaySocket(std::move(fd), *address, v6, counters));
+}
+
+RelaySocket::RelaySocket(net::UniqueFd fd, net::SocketAddress address, bool v6,
+                         IoCounters& counters)
+    : fd_(std::move(fd)),
+      address_(address),
+      v6_(v6),
+      wildcard_(address.ip.IsUnspecified()),
+      counters_(counters),
+      buffers_(std::make_unique<Buffers>()) {}
+
+RelaySocket::~RelaySocket() = default;
+
+size_t RelaySocket::Receive(const std::function<void(ByteView, const Path&)>& take) {
+  for (size_t i = 0; i < kReceiveBatch; ++i) {
+    auto& slot = buffers_->in[i];
+    slot.io = {.iov_base = slot.bytes.data(), .iov_len = slot.bytes.size()};
+    msghdr& header = buffers_->in_headers[i].msg_hdr;
+    header = {};
+    header.msg_name = &slot.from;
+    header.msg_namelen = sizeof slot.from;
+    header.msg_iov = &slot.io;
+    header.msg_iovlen = 1;
+    header.msg_control = slot.control.data();
+    header.msg_controllen = slot.control.size();
+  }
+  const int n =
+      recvmmsg(fd_.get(), buffers_->in_headers.data(), kReceiveBatch, MSG_DONTWAIT, nullptr);
+  if (n < 0) {
+    if (errno != EAGAIN && errno != EINTR) counters_.Add(IoCount::kReceiveErrors);
+    return 0;
+  }
+  counters_.Add(IoCount::kReceived, static_cast<uint64_t>(n));
+  for (size_t i = 0; i < static_cast<size_t>(n); ++i) {
+    const auto remote = net::SocketAddress::FromSockaddr(buffers_->in[i].from);
+    if (!remote) continue;
+    mmsghdr& header = buffers_->in_headers[i];
+    take(ByteView(buffers_->in[i].bytes).first(header.msg_len),
+         Path{*remote, LocalAddress(header.msg_hdr)});
+  }
+  return static_cast<size_t>(n);
+}
+
+RelaySocket::Sent RelaySocket::Send(Outbox& out) {
+  while (!out.empty()) {
+    const size_t count = std::min(out.size(), kSendBatch);
+    for (size_t i = 0; i < count; ++i) {
+      const Outbox::Item item = out[i];
+      auto& slot = buffers_->out[i];
+      slot.io = {.iov_base = const_cast<uint8_t*>(item.bytes.data()), .iov_len = item.bytes.size()};
+      msghdr& header = buffers_->out_headers[i].msg_hdr;
+      header = {};
+      header.msg_name = &slot.to;
+      header.msg_namelen = item.path.remote.ToSockaddr(slot.to, v6_);
+      header.msg_iov = &slot.io;
+      header.msg_iovlen = 1;
+      if (wildcard_ && !item.path.local.IsUnspecified()) {
+        header.msg_control = slot.control.data();
+        header.msg_controllen = slot.control.size();
+        header.msg_controllen = PutLocalAddress(item.path.local, v6_, header);
+      }
+    }
+    const int sent = sendmmsg(fd_.get(), buffers_->out_headers.data(), static_cast<unsigned>(count),
+                              MSG_DONTWAIT);
+    if (sent > 0) {
+      counters_.Add(IoCount::kSent, static_cast<uint64_t>(sent));
+      out.DropFront(static_cast<size_t>(sent));
+      continue;
+    }
+    if (errno == EINTR) continue;
+    if (errno == EAGAIN) {
+      counters_.Add(IoCount::kSendBlocked);
+      return Sent::kBlocked;
+    }
+    if (errno == ENOBUFS) {
+      counters_.Add(IoCount::kSendNoBuffers);
+      return Sent::kNoBuffers;
+    }
+    // Unreachable, too large, forbidden: this one only. Retransmission sees to the rest.
+    counters_.Add(IoCount::kSendRefused);
+    out.DropFront(1);
+  }
+  return Sent::kAll;
+}
+
+}  // namespace p2p::relay

@@ -1,0 +1,159 @@
+#include "udp-relay/io/relay_worker.h"
+
+#include <sys/epoll.h>
+
+#include <algorithm>
+#include <cerrno>
+
+namespace p2p::relay {
+namespace {
+
+// Receives between two send batches: enough for the acknowledgements of the last ones.
+constexpr int kReceivesPerTurn = 8;
+constexpr int kRetryMs = 1;
+constexpr int kIdleMs = 60'000;
+
+absl::Status Watch(int epoll, int fd) {
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.fd = fd;
+  if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == 0) return absl::OkStatus();
+  return net::ErrnoError("relay epoll", errno);
+}
+
+template <class... F>
+struct Overloaded : F... {
+  using F::operator()...;
+};
+template <class... F>
+Overloaded(F...) -> Overloaded<F...>;
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<RelayWorker>> RelayWorker::Start(net::UniqueFd socket,
+                                                                const RelayOptions& options,
+                                                                const Clock& clock, Random& random,
+                                                                RelayEvents& events) {
+  std::unique_ptr<RelayWorker> worker(new RelayWorker(options, clock, random, events));
+  P2P_RETURN_IF_ERROR(worker->Init(std::move(socket)));
+  worker->thread_ = std::thread([w = worker.get()] { w->Run(); });
+  return worker;
+}
+
+RelayWorker::RelayWorker(const RelayOptions& options, const Clock& clock, Random& random,
+                         RelayEvents& events)
+    : clock_(clock),
+      events_(events),
+      engine_(options, random, events, counters_),
+      replies_(RelaySocket::kReceiveBatch),
+      outbox_(RelaySocket::kSendBatch) {}
+
+absl::Status RelayWorker::Init(net::UniqueFd socket) {
+  P2P_ASSIGN_OR_RETURN(socket_, RelaySocket::Adopt(std::move(socket), io_counters_));
+  P2P_ASSIGN_OR_RETURN(orders_, OrderQueue::Create());
+  epoll_ = net::UniqueFd(epoll_create1(EPOLL_CLOEXEC));
+  if (!epoll_.valid()) return net::ErrnoError("relay epoll", errno);
+  P2P_RETURN_IF_ERROR(Watch(epoll_.get(), socket_->fd()));
+  return Watch(epoll_.get(), orders_->wake_fd());
+}
+
+RelayWorker::~RelayWorker() {
+  if (!thread_.joinable()) return;
+  orders_->Stop();
+  thread_.join();
+}
+
+void RelayWorker::AddSession(ConnId session, Secret<32> psk) {
+  orders_->Push(AddSessionOrder{session, std::move(psk)});
+}
+void RelayWorker::RemoveSession(ConnId session) { orders_->Push(RemoveSessionOrder{session}); }
+void RelayWorker::AddBroadcast(SignedBroadcastPtr broadcast, MonoTime expires) {
+  orders_->Push(AddBroadcastOrder{std::move(broadcast), expires});
+}
+void RelayWorker::RemoveBroadcast(BroadcastId broadcast) {
+  orders_->Push(RemoveBroadcastOrder{broadcast});
+}
+void RelayWorker::Queue(ConnId session, BroadcastId broadcast) {
+  orders_->Push(QueueOrder{session, broadcast});
+}
+
+void RelayWorker::Run() {
+  std::array<epoll_event, 2> events;
+  for (;;) {
+    const int n = epoll_wait(epoll_.get(), events.data(), events.size(), TimeoutMs());
+    P2P_CHECK(n >= 0 || errno == EINTR);
+    blocked_ = no_buffers_ = false;  // Try again, whatever woke us.
+    if (!CarryOutOrders()) return;
+    ReceiveSome();
+    SendSome();
+  }
+}
+
+bool RelayWorker::CarryOutOrders() {
+  OrderQueue::Batch batch = orders_->TakeAll();
+  if (batch.stopped) return false;
+  if (batch.overflowed) {
+    io_counters_.Add(IoCount::kOrderOverflow);
+    engine_.Clear();
+    events_.OnRelayRestarted();
+  }
+  for (Order& order : batch.orders) CarryOut(std::move(order));
+  sessions_.store(engine_.sessions(), std::memory_order_relaxed);
+  return true;
+}
+
+void RelayWorker::CarryOut(Order order) {
+  std::visit(Overloaded{
+                 [this](AddSessionOrder& o) { engine_.AddSession(o.session, std::move(o.psk)); },
+                 [this](RemoveSessionOrder& o) { engine_.RemoveSession(o.session); },
+                 [this](AddBroadcastOrder& o) { engine_.AddBroadcast(*o.broadcast, o.expires); },
+                 [this](RemoveBroadcastOrder& o) { engine_.RemoveBroadcast(o.broadcast); },
+                 [this](QueueOrder& o) { engine_.Queue(o.session, o.broadcast); },
+             },
+             order);
+}
+
+void RelayWorker::ReceiveSome() {
+  const MonoTime now = clock_.Mono();
+  for (int i = 0; i < kReceivesPerTurn; ++i) {
+    const size_t n = socket_->Receive([&](ByteView datagram, const Path& path) {
+      engine_.OnDatagram(datagram, path, now, replies_);
+    });
+    // A blocked socket drops replies, counted by the engine: clients ask again.
+    if (!blocked_ && socket_->Send(replies_) != RelaySocket::Sent::kAll) blocked_ = true;
+    if (n < RelaySocket::kReceiveBatch) return;
+  }
+}
+
+void RelayWorker::SendSome() {
+  if (!blocked_) {
+    if (outbox_.empty()) engine_.Poll(clock_.Mono(), outbox_);
+    const auto sent = socket_->Send(outbox_);
+    blocked_ = sent == RelaySocket::Sent::kBlocked;
+    no_buffers_ = sent == RelaySocket::Sent::kNoBuffers;
+  }
+  WatchWritable(blocked_);
+}
+
+void RelayWorker::WatchWritable(bool on) {
+  if (on == watching_) return;
+  watching_ = on;
+  epoll_event event{};
+  event.events = on ? EPOLLIN | EPOLLOUT : EPOLLIN;
+  event.data.fd = socket_->fd();
+  P2P_CHECK(epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, socket_->fd(), &event) == 0);
+}
+
+int RelayWorker::TimeoutMs() const {
+  if (no_buffers_) return kRetryMs;
+  if (blocked_) return kIdleMs;  // EPOLLOUT wakes us.
+  const auto next = engine_.NextDeadline();
+  if (!next) return kIdleMs;
+  const Duration wait = *next - clock_.Mono();
+  if (wait <= Duration(0)) return 0;
+  // Rounded up: waking early would find nothing to do.
+  const auto ms = std::chrono::ceil<std::chrono::milliseconds>(wait).count();
+  return static_cast<int>(std::min<int64_t>(ms, kIdleMs));
+}
+
+}  // namespace p2p::relay
