@@ -2,7 +2,7 @@
 
 namespace p2p::wire {
 
-std::optional<RawFrame> FrameReader::Next() {
+std::optional<RawFrame> FrameCursor::Next() {
   if (!in_.ok() || in_.remaining() == 0) return std::nullopt;
   RawFrame frame;
   frame.type = in_.U8();

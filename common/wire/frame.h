@@ -29,9 +29,9 @@ struct RawFrame {
 };
 
 // Walks over the frames of one datagram.
-class FrameReader {
+class FrameCursor {
  public:
-  explicit FrameReader(ByteView frames) : in_(frames) {}
+  explicit FrameCursor(ByteView frames) : in_(frames) {}
   // The next frame; nullopt at the end or at the first malformed one.
   std::optional<RawFrame> Next();
   // After Next() returned nullopt: everything was well-formed.

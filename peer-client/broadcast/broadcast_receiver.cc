@@ -2,6 +2,7 @@
 
 #include <asio/steady_timer.hpp>
 
+#include "common/base/check.h"
 #include "common/wire/broadcast_payload.h"
 #include "peer-client/broadcast/broadcast_inbox.h"
 #include "peer-client/broadcast/receiver_core.h"

@@ -46,7 +46,7 @@ void ReceiverCore::OnDatagram(ByteView datagram, MonoTime now) {
     pending_.clear();
   }
   if (!received) return;
-  wire::FrameReader frames(received->frames);
+  wire::FrameCursor frames(received->frames);
   while (const auto frame = frames.Next()) OnFrame(*frame, received->packet_no, now);
   if (!frames.ok()) counters_.Add(ReceiverCount::kBadFrames);
 }

@@ -178,7 +178,7 @@ void RelayEngine::OnData(ByteView datagram, const Path& path, MonoTime now, Outb
 
 bool RelayEngine::OnFrames(RelaySession& session, const Incoming& in, ByteView frames,
                            Outbox& out) {
-  wire::FrameReader reader(frames);
+  wire::FrameCursor reader(frames);
   bool answered = false;
   while (const auto frame = reader.Next()) {
     if (!OnFrame(session, in, *frame, out, answered)) return false;
