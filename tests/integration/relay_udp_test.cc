@@ -177,7 +177,8 @@ class RelayUdpTest : public ::testing::Test {
 };
 
 TEST_F(RelayUdpTest, FiftyClientsGetEverythingExactlyOnceWithoutRepeats) {
-  // Fifty clients share one thread and one disk here: their fsyncs in a row are not a lost datagram.
+  // Fifty clients share one thread and one disk here: their fsyncs in a row are not a lost
+  // datagram.
   timing_.pto_initial = timing_.pto_min = 1s;
   StartRelay("127.0.0.1:0");
   std::vector<std::unique_ptr<TestClient>> clients;
