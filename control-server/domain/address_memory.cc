@@ -10,12 +10,13 @@ void AddressMemory::Load(const std::vector<AddressRecord>& records, WallTime wal
     const Duration age = std::max<Duration>(wall - record.last_active, Duration::zero());
     if (age >= keep_) continue;
     Put(record.ip, record.account,
-        Entry{.ip = record.ip, .wall = record.last_active, .mono = now - age, .changed = false});
+        Entry{.ip = record.ip, .wall = record.last_active, .mono = now - age});
   }
 }
 
 void AddressMemory::Touch(const net::IpAddress& ip, UserId user, WallTime wall, MonoTime now) {
-  Put(ip, user, Entry{.ip = ip, .wall = wall, .mono = now, .changed = true});
+  Put(ip, user, Entry{.ip = ip, .wall = wall, .mono = now});
+  changed_.emplace(user, ip);
 }
 
 std::vector<AddressMemory::Sighting> AddressMemory::At(const Viewpoint& viewer,
@@ -42,13 +43,14 @@ std::optional<WallTime> AddressMemory::LastActive(UserId user, MonoTime now) con
 
 std::vector<AddressRecord> AddressMemory::TakeChanged() {
   std::vector<AddressRecord> changed;
-  for (auto& [user, entries] : by_user_) {
-    for (Entry& entry : entries) {
-      if (!entry.changed) continue;
-      entry.changed = false;
-      changed.push_back({.ip = entry.ip, .account = user, .last_active = entry.wall});
+  for (const auto& [user, ip] : changed_) {
+    const auto it = by_user_.find(user);
+    if (it == by_user_.end()) continue;  // Forgotten meanwhile.
+    for (const Entry& entry : it->second) {
+      if (entry.ip == ip) changed.push_back({.ip = ip, .account = user, .last_active = entry.wall});
     }
   }
+  changed_.clear();
   return changed;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -36,6 +37,7 @@ class AddressMemory {
   // When the account was last known to be active, anywhere.
   std::optional<WallTime> LastActive(UserId user, MonoTime now) const;
 
+  bool changed() const { return !changed_.empty(); }
   // Touched since the last call.
   std::vector<AddressRecord> TakeChanged();
   // Drops what is older than `keep`.
@@ -47,7 +49,6 @@ class AddressMemory {
     net::IpAddress ip;
     WallTime wall;
     MonoTime mono;
-    bool changed = false;
   };
   bool IsFresh(const Entry& entry, MonoTime now) const { return now - entry.mono < keep_; }
   void Put(const net::IpAddress& ip, UserId user, const Entry& entry);
@@ -59,6 +60,7 @@ class AddressMemory {
   absl::flat_hash_map<UserId, std::vector<Entry>> by_user_;
   absl::flat_hash_map<net::IpAddress, absl::flat_hash_set<UserId>>
       by_ip_;  // As the server saw them.
+  absl::flat_hash_set<std::pair<UserId, net::IpAddress>> changed_;
 };
 
 }  // namespace p2p::server

@@ -19,6 +19,7 @@
 #include "common/base/time.h"
 #include "common/config/timing.h"
 #include "common/wire/introduction.h"
+#include "control-server/domain/viewpoint.h"
 
 namespace p2p::server {
 
@@ -33,6 +34,7 @@ struct PartyOffer {
   wire::IntroNonce nonce{};
   uint16_t chat_port = 0;
   std::vector<net::SocketAddress> candidates;
+  Viewpoint view;  // Where the party is, and from where it will look for the other.
 };
 
 struct RequestParty {

@@ -1,0 +1,115 @@
+// Introductions on the server: the one thread on which presence, channels, peer requests and
+// penalties live. This class is the door to them: it carries calls to that thread, turns its
+// timers, and hands the work to the desks.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "absl/container/flat_hash_set.h"
+#include "asio/io_context.hpp"
+#include "asio/steady_timer.hpp"
+#include "control-server/admission/connection_control.h"
+#include "control-server/service/hub_view.h"
+#include "control-server/service/request_flow.h"
+
+namespace p2p::server {
+
+enum class HubCount {
+  kChannels,  // Opened.
+  kAttached,
+  kStuckReaders,   // Cut because they did not read.
+  kOverflows,      // Ended because too much was waiting for them.
+  kIgnoredEvents,  // Unknown, or malformed acknowledgements.
+  kPenalties,
+  kCount
+};
+
+// Construction wires, Load fills, then the owner runs `io` on one thread until after the gRPC
+// server was shut down and the store queue stopped. Everything but the constructor, Load and
+// SetListener is thread-safe and never blocks.
+class Hub final : public PresenceView, public PenaltyView, public SessionEnder {
+ public:
+  struct Parts {
+    asio::io_context& io;
+    const config::Timing& timing;
+    const Clock& clock;
+    Random& random;  // Used on the hub thread only.
+    const crypto::SigningKey& introducer;
+    SessionTable& sessions;
+    StoreQueue& store;
+    ConnectionControl& connections;
+    relay::RelayPort* relay = nullptr;  // Null: no relay.
+    RelayEndpoint relay_endpoint;
+  };
+  explicit Hub(Parts parts);
+
+  // What was remembered across the restart. Blocks on the store; before `io` runs and before the
+  // first call.
+  absl::Status Load();
+  // Before `io` runs. May be null.
+  void SetListener(AttachmentListener* listener) { attachments_.SetListener(listener); }
+
+  // PresenceView, PenaltyView, SessionEnder.
+  std::shared_ptr<const PresenceSnapshot> Snapshot() const override { return board_.Snapshot(); }
+  std::optional<Cooldown> CooldownOf(UserId user) const override;
+  void EndSession(TokenHash token) override;
+
+  // PeeringService.
+  void RequestPeer(RequestPeerOrder order, RequestPeerDone done);
+  // `done(null)`: unknown, or not this caller's to see. The pointer is good during the call.
+  void GetRequest(RequestId id, UserId caller, absl::AnyInvocable<void(const PeerRequest*)> done);
+  // Of a channel: opened once, then events one at a time (the hub asks for the next by
+  // ChannelOutbox::Read), closed once.
+  void OnChannelOpened(ChannelPtr channel);
+  void OnChannelEvent(ChannelPtr channel, std::unique_ptr<v1::ClientEvent> event);
+  void OnChannelClosed(ChannelPtr channel, Presence::End end);
+
+  void OnRelayRestarted();
+  // Ends every channel, present and future, with Detached{SHUTTING_DOWN} and OK.
+  void Shutdown();
+
+  const Counters<HubCount>& counters() const { return counters_; }
+
+ private:
+  static constexpr Duration kSweepEvery = 1s;
+  static constexpr Duration kForgetEvery = 60s;
+
+  template <class F>
+  void Post(F work);
+  void Dispatch(const ChannelPtr& channel, const v1::ClientEvent& event);
+  void DispatchAttached(const ChannelPtr& channel, const v1::ClientEvent& event);
+  void FirstEvent(const ChannelPtr& channel, const v1::ClientEvent& event);
+  void DoEndSession(TokenHash token);
+
+  void Arm();
+  void OnTimer();
+  void Sweep(MonoTime now);
+  void CheckChannel(const ChannelPtr& channel, MonoTime now);
+  void SendPresence();
+
+  asio::io_context& io_;
+  const config::Timing timing_;
+  const Clock& clock_;
+  SessionTable& sessions_;
+  StoreQueue& store_;
+  ConnectionControl& connections_;
+  Counters<HubCount> counters_;
+
+  AttachedClients clients_;
+  PresenceBoard board_;
+  IntroductionDesk introductions_;
+  RequestDesk requests_;
+  PenaltyDesk penalties_;
+  AttachDesk attachments_;
+  RequestFlow flow_;
+
+  absl::flat_hash_set<ChannelPtr> channels_;  // From opened to closed.
+  bool shutting_down_ = false;
+  asio::steady_timer timer_;
+  std::optional<MonoTime> armed_for_;
+  MonoTime swept_at_;
+  MonoTime forgot_at_;
+};
+
+}  // namespace p2p::server
