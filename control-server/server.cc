@@ -8,15 +8,6 @@
 
 namespace p2p::server {
 
-// No channel can be attached yet: nobody is present, and there is nothing to end.
-struct Server::Presence final : PresenceView, PenaltyView, SessionEnder {
-  std::shared_ptr<const PresenceSnapshot> Snapshot() const override { return snapshot; }
-  std::optional<Cooldown> CooldownOf(UserId) const override { return std::nullopt; }
-  void EndSession(TokenHash) override {}
-
-  const std::shared_ptr<const PresenceSnapshot> snapshot = std::make_shared<PresenceSnapshot>();
-};
-
 namespace {
 
 ServerProfile MakeProfile(const ServerOptions& options, const ServerIdentity& identity) {
@@ -70,27 +61,40 @@ Server::Server(const ServerOptions& options, const Clock& clock, StoreQueue::Fat
       hashes_(clock, {.threads = HashPool::DefaultThreads()}),
       front_(std::move(front)),
       authenticator_(sessions_, front_->connections()),
-      presence_(std::make_unique<Presence>()),
+      hub_({.io = hub_thread_.io(),
+            .timing = options_.timing,
+            .clock = clock_,
+            .random = random_,
+            .introducer = identity_.introducer,
+            .sessions = sessions_,
+            .store = store_queue_,
+            .connections = front_->connections(),
+            .relay = nullptr,
+            .relay_endpoint = {}}),
       account_context_{.clock = clock_,
                        .random = random_,
                        .sessions = sessions_,
                        .store = store_queue_,
                        .hashes = hashes_,
                        .connections = front_->connections(),
-                       .penalties = *presence_,
-                       .ender = *presence_,
+                       .penalties = hub_,
+                       .ender = hub_,
                        .profile = profile_,
                        .timing = options_.timing},
       account_service_(account_context_, authenticator_),
-      directory_service_(*presence_, authenticator_) {}
+      directory_service_(hub_, authenticator_),
+      peering_service_(authenticator_, hub_, clock_, options_.timing) {}
 
 Server::~Server() { Shutdown(); }
 
 absl::Status Server::Serve() {
+  P2P_RETURN_IF_ERROR(hub_.Load());
+  hub_thread_.Start();
   // One service a line; all of them are members above.
   return front_->Start({
       &account_service_,
       &directory_service_,
+      &peering_service_,
   });
 }
 
@@ -102,7 +106,7 @@ std::string Server::ReadyLine() const {
 
 void Server::Housekeep() {
   for (const TokenHash& token : sessions_.RemoveExpired()) {
-    presence_->EndSession(token);
+    hub_.EndSession(token);
     store_queue_.Submit([token](Store& store) { return store.DeleteToken(token); },
                         [](const absl::Status&) {});  // Expired either way; asked again next start.
   }
@@ -111,8 +115,10 @@ void Server::Housekeep() {
 void Server::Shutdown() {
   // Calls that wait for a hash end at once, so that the front has nothing to wait for.
   hashes_.Stop();
+  hub_.Shutdown();  // Clients hear why their channel ends.
   front_->Shutdown();
   store_queue_.Stop();
+  hub_thread_.Stop();
 }
 
 }  // namespace p2p::server

@@ -11,6 +11,8 @@
 #include "control-server/server_options.h"
 #include "control-server/service/account_service.h"
 #include "control-server/service/directory_service.h"
+#include "control-server/service/hub_thread.h"
+#include "control-server/service/peering_service.h"
 #include "control-server/store/data_directory.h"
 #include "control-server/store/sqlite_store.h"
 #include "control-server/store/store_queue.h"
@@ -57,11 +59,12 @@ class Server {
   HashPool hashes_;
   std::unique_ptr<GrpcFront> front_;
   Authenticator authenticator_;
-  struct Presence;  // What stands behind PresenceView, PenaltyView and SessionEnder.
-  std::unique_ptr<Presence> presence_;
+  HubThread hub_thread_;
+  Hub hub_;
   AccountContext account_context_;
   AccountService account_service_;
   DirectoryService directory_service_;
+  PeeringService peering_service_;
 };
 
 }  // namespace p2p::server

@@ -62,7 +62,7 @@ absl::Status Hub::Load() {
     if (introductions_.Find(record.id) == nullptr) continue;
     auto parties = PartiesOf(record);
     if (!parties) return absl::DataLossError("store: an introduction cannot be read");
-    requests_.Restore(record.id, std::move(parties->requester), std::move(parties->target));
+    requests_.Restore(record, *std::move(parties));
   }
   return absl::OkStatus();
 }

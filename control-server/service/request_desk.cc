@@ -77,6 +77,13 @@ void RequestDesk::Tick() {
   TellOutcomes();
 }
 
+void RequestDesk::Restore(const IntroductionRecord& record, IntroducedPair parties) {
+  const MonoTime now = clock_.Mono();
+  requests_.Restore(record.id, std::move(parties.requester), std::move(parties.target), now);
+  if (record.requester_acked) requests_.MarkTold(record.id, record.requester, ConnId{}, now);
+  if (record.target_acked) requests_.MarkTold(record.id, record.target, ConnId{}, now);
+}
+
 void RequestDesk::Reject(const AttachedClient& by, const std::string& request_id,
                          const std::string& why) {
   by.channel->outbox->Push(RejectedEvent(request_id, why));

@@ -44,9 +44,8 @@ class RequestDesk {
   const PeerRequest* FindFor(RequestId id, UserId party) const {
     return requests_.FindFor(id, party);
   }
-  void Restore(RequestId id, RequestParty requester, RequestParty target) {
-    requests_.Restore(id, std::move(requester), std::move(target), clock_.Mono());
-  }
+  // An approval of before a restart. Who acknowledged its introduction knows the outcome.
+  void Restore(const IntroductionRecord& record, IntroducedPair parties);
 
  private:
   void Reject(const AttachedClient& by, const std::string& request_id, const std::string& why);
