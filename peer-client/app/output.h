@@ -31,6 +31,7 @@ struct Connected {
   std::vector<Choice> choices;
   std::string server_name;
   std::string greeting;
+  bool resuming = false;  // A session is being taken up again: nobody is asked.
 };
 struct Retry {
   Duration in{};

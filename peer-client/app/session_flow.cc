@@ -104,7 +104,8 @@ void SessionFlow::OnHello(const Outcome<HelloInfo>& hello, Now now) {
   ever_connected_ = true;
   penalty_shown_ = false;
   phase_ = Phase::kServed;
-  context_.out.Show(out::Connected{info.choices, info.server_name, info.greeting});
+  context_.out.Show(
+      out::Connected{info.choices, info.server_name, info.greeting, session_.has_value()});
   if (session_) {
     resuming_ = true;
     Attach(now);
@@ -185,7 +186,7 @@ void SessionFlow::OnChannelEnd(const CallError& error, Now now) {
 
 // The choices again: the connection is there, nobody is logged in.
 void SessionFlow::ShowConnected(const HelloInfo& hello) {
-  context_.out.Show(out::Connected{hello.choices, hello.server_name, ""});
+  context_.out.Show(out::Connected{hello.choices, hello.server_name, "", false});
 }
 
 void SessionFlow::OnPenalty(const Penalty& penalty, Now now) {

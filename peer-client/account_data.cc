@@ -1,0 +1,180 @@
+#include "peer-client/account_data.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/base/check.h"
+#include "common/base/log.h"
+#include "common/wire/limits.h"
+#include "peer-client/chat/local_network.h"
+
+namespace p2p::client {
+
+AccountData::AccountData(asio::io_context& loop, const DataDirectory& directory,
+                         const config::Timing& timing, const Clock& clock, Random& random,
+                         Hooks hooks)
+    : loop_(loop),
+      directory_(directory),
+      timing_(timing),
+      clock_(clock),
+      random_(random),
+      hooks_(std::move(hooks)) {}
+
+AccountData::~AccountData() = default;
+
+void AccountData::Close() {
+  broadcasts_.reset();
+  chats_.reset();
+}
+
+// Conversations -------------------------------------------------------------------------------
+
+ChatCallbacks AccountData::MakeCallbacks() {
+  ChatCallbacks callbacks;
+  callbacks.on_open = [this](const ChatOpened& opened) {
+    hooks_.show(out::ChatOpen{opened.peer, opened.path, opened.reopened});
+  };
+  callbacks.on_message = [this](const ChatReceived& received) {
+    hooks_.show(out::Chat{received.peer, received.id.Hex(), received.text, received.sent_at,
+                          received.replayed});
+    if (chats_) chats_->MarkShown(received.peer, received.id);
+  };
+  callbacks.on_receipt = [this](const ChatReceipt& receipt) {
+    hooks_.show(
+        out::Receipt{receipt.peer, receipt.id.Hex(), std::string(ReceiptStateName(receipt.state))});
+  };
+  callbacks.on_closed = [this](const ChatClosed& closed) {
+    hooks_.show(out::ChatClosed{closed.peer, closed.reason});
+  };
+  callbacks.on_dial_failed = [this](const DialFailed& failed) {
+    hooks_.show(out::ChatClosed{
+        failed.peer, absl::StrCat("no direct connection: ", absl::StrJoin(failed.reasons, "; "))});
+  };
+  return callbacks;
+}
+
+absl::StatusOr<uint16_t> AccountData::Open(const Session& session) {
+  const std::string server = hooks_.fingerprint();
+  if (chats_ && account_ == session.user_id && server_ == server) return chats_->ChatPort();
+  Close();
+  P2P_ASSIGN_OR_RETURN(const std::string directory, directory_.AccountDirectory(server, session));
+  ChatOptions options;
+  options.state_dir = absl::StrCat(directory, "/chat");
+  P2P_ASSIGN_OR_RETURN(auto chats,
+                       ChatManager::Create(loop_, directory_.device_key(), timing_, clock_, random_,
+                                           std::move(options), MakeCallbacks()));
+  P2P_ASSIGN_OR_RETURN(const uint16_t port, chats->Listen());
+  P2P_ASSIGN_OR_RETURN(auto broadcasts,
+                       BroadcastReceiver::Create({absl::StrCat(directory, "/broadcasts"), timing_},
+                                                 loop_, clock_, random_, *this));
+  account_ = session.user_id;
+  server_ = server;
+  chats_ = std::move(chats);
+  broadcasts_ = std::move(broadcasts);
+  broadcasts_->EmitUnshown();
+  return port;
+}
+
+PeerOffer AccountData::MakeOffer() {
+  PeerOffer offer;
+  if (!chats_) return offer;
+  offer.nonce = chats_->MakeNonce();
+  for (const LocalAddress& local : LocalAddresses()) {
+    if (offer.candidates.size() >= wire::kMaxCandidates) break;
+    if (local.ip.IsPrivate()) offer.candidates.push_back({local.ip.ToString(), chats_->ChatPort()});
+  }
+  return offer;
+}
+
+absl::Status AccountData::Introduce(const event::Introduction& introduction,
+                                    const Session& session) {
+  if (!chats_) return absl::FailedPreconditionError("no account is open");
+  return chats_->OnIntroduction(introduction.signed_object, introduction.signature,
+                                session.introducer_key, session.username);
+}
+
+absl::StatusOr<std::string> AccountData::Send(const std::string& peer, const std::string& text) {
+  if (!chats_) return absl::FailedPreconditionError("no account is open");
+  P2P_ASSIGN_OR_RETURN(const MessageId id, chats_->Send(peer, text));
+  return id.Hex();
+}
+
+absl::Status AccountData::HangUp(const std::string& peer) {
+  if (!chats_) return absl::NotFoundError("no account is open");
+  return chats_->HangUp(peer);
+}
+
+// Broadcasts ----------------------------------------------------------------------------------
+
+void AccountData::Attach(const event::Attached& attached, const Session& session) {
+  attached_ = attached;
+  broadcast_key_ = session.broadcast_key;
+  StartRelay();
+}
+
+void AccountData::RelayRestarted(const event::RelayRestarted& restarted) {
+  attached_.conn_id = restarted.conn_id;
+  attached_.relay_psk = restarted.relay_psk;
+  attached_.relay_ip = restarted.relay_ip;
+  attached_.relay_port = restarted.relay_port;
+  StartRelay();
+}
+
+void AccountData::StartRelay() {
+  AttachInfo info;
+  const auto conn = ConnId::FromBytes(attached_.conn_id);
+  if (!broadcasts_ || !conn || broadcast_key_.size() != info.broadcast_public_key.size()) {
+    LogWarning("attach_unusable", {{"conn_id_bytes", attached_.conn_id.size()},
+                                   {"broadcast_key_bytes", broadcast_key_.size()}});
+    return;
+  }
+  info.conn_id = *conn;
+  std::copy(broadcast_key_.begin(), broadcast_key_.end(), info.broadcast_public_key.begin());
+  auto ip = net::IpAddress::Parse(attached_.relay_ip);
+  if (!ip) ip = hooks_.server_address();
+  const auto psk = info.psk.mutable_view();
+  if (attached_.relay_port != 0 && ip && attached_.relay_psk.size() == psk.size()) {
+    info.relay = net::SocketAddress{*ip, attached_.relay_port};
+    std::copy(attached_.relay_psk.begin(), attached_.relay_psk.end(), psk.begin());
+  }
+  if (attached_.broadcast_retention > Duration::zero()) {
+    info.retention = attached_.broadcast_retention;
+  }
+  info.server_time = attached_.server_time;
+  broadcasts_->Attach(std::move(info));
+}
+
+absl::Status AccountData::OnChannelBroadcast(const event::Broadcast& broadcast) {
+  const auto id = BroadcastId::FromHex(broadcast.id);
+  if (!broadcasts_) return absl::FailedPreconditionError("no account is open");
+  if (!id) return absl::InvalidArgumentError("malformed broadcast id");
+  return broadcasts_->OnChannelBroadcast(*id, broadcast.signed_object, broadcast.signature,
+                                         broadcast.text);
+}
+
+void AccountData::Detach() {
+  if (broadcasts_) broadcasts_->Detach();
+}
+
+void AccountData::OnBroadcast(const BroadcastMessage& message) {
+  hooks_.show(out::Broadcast{message.id.Hex(), message.sender_name, message.sent_at,
+                             message.expires_at, message.text,
+                             std::string(BroadcastViaName(message.via)), message.replayed});
+  if (broadcasts_) broadcasts_->MarkShown(message.id);
+}
+
+void AccountData::OnUdpState(UdpState state) {
+  if (state == UdpState::kUnusable) {
+    hooks_.show(
+        out::Notice{"Broadcasts come over the server connection: datagrams do not get through."});
+  }
+}
+
+void AccountData::OnJournalFailed(const absl::Status& status) {
+  hooks_.show(out::Error{"DATA_LOSS",
+                         absl::StrCat("the journal of broadcasts failed: ", status.message()), ""});
+}
+
+}  // namespace p2p::client

@@ -1,0 +1,66 @@
+// Conversations and received broadcasts of the account in use: ChatManager and BroadcastReceiver
+// behind the app model's ports.
+#pragma once
+
+#include <asio/io_context.hpp>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "common/base/clock.h"
+#include "common/base/random.h"
+#include "peer-client/app/data_ports.h"
+#include "peer-client/broadcast/broadcast_receiver.h"
+#include "peer-client/chat/chat_manager.h"
+#include "peer-client/state/data_directory.h"
+
+namespace p2p::client {
+
+class AccountData final : public PeerPort, public BroadcastPort, private BroadcastListener {
+ public:
+  struct Hooks {
+    // Shows a record; it was written out when this returns.
+    std::function<void(Output)> show;
+    std::function<std::string()> fingerprint;                       // Of the server in use.
+    std::function<std::optional<net::IpAddress>()> server_address;  // While connected.
+  };
+  // Everything outlives it; on the loop's thread.
+  AccountData(asio::io_context& loop, const DataDirectory& directory, const config::Timing& timing,
+              const Clock& clock, Random& random, Hooks hooks);
+  ~AccountData() override;
+  void Close();  // All connections and files; before the loop ends.
+
+  absl::StatusOr<uint16_t> Open(const Session& session) override;
+  PeerOffer MakeOffer() override;
+  absl::Status Introduce(const event::Introduction& introduction, const Session& session) override;
+  absl::StatusOr<std::string> Send(const std::string& peer, const std::string& text) override;
+  absl::Status HangUp(const std::string& peer) override;
+
+  void Attach(const event::Attached& attached, const Session& session) override;
+  void RelayRestarted(const event::RelayRestarted& restarted) override;
+  absl::Status OnChannelBroadcast(const event::Broadcast& broadcast) override;
+  void Detach() override;
+
+ private:
+  void OnBroadcast(const BroadcastMessage& message) override;
+  void OnUdpState(UdpState state) override;
+  void OnJournalFailed(const absl::Status& status) override;
+  ChatCallbacks MakeCallbacks();
+  void StartRelay();
+
+  asio::io_context& loop_;
+  const DataDirectory& directory_;
+  const config::Timing& timing_;
+  const Clock& clock_;
+  Random& random_;
+  const Hooks hooks_;
+  Bytes account_;  // User id of the open account.
+  std::string server_;
+  std::unique_ptr<ChatManager> chats_;
+  std::unique_ptr<BroadcastReceiver> broadcasts_;
+  event::Attached attached_;  // Kept for RelayRestarted.
+  Bytes broadcast_key_;
+};
+
+}  // namespace p2p::client

@@ -1,0 +1,307 @@
+#include "peer-client/cli/json_lines.h"
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "common/base/text.h"
+
+namespace p2p::client {
+namespace {
+
+// Fields in the order in which the contract names them.
+using Json = nlohmann::ordered_json;
+
+std::string Text(absl::string_view s) { return std::string(s); }
+
+Json Choices(const std::vector<Choice>& choices) {
+  Json out = Json::array();
+  for (const Choice choice : choices) out.push_back(Text(ChoiceName(choice)));
+  return out;
+}
+
+double SecondsOf(Duration d) {
+  const double ms = std::chrono::duration<double, std::milli>(d).count();
+  return std::round(ms) / 1000;
+}
+
+Json Event(const char* name) { return Json{{"event", name}}; }
+
+Json Render(const out::Connected& o) {
+  Json j = Event("connected");
+  j["choices"] = Choices(o.choices);
+  j["server_name"] = o.server_name;
+  j["greeting"] = o.greeting;
+  return j;
+}
+Json Render(const out::Retry& o) {
+  Json j = Event("retry");
+  j["in_s"] = SecondsOf(o.in);
+  j["attempt"] = o.attempt;
+  j["of"] = o.of;
+  j["reason"] = Text(ReasonName(o.reason));
+  j["message"] = o.detail;
+  return j;
+}
+Json Render(const out::SignedUp& o) {
+  Json j = Event("signed_up");
+  j["username"] = o.username;
+  j["message"] = o.message;
+  return j;
+}
+Json Render(const out::LoggedIn& o) {
+  Json j = Event("logged_in");
+  j["username"] = o.username;
+  j["choices"] = Choices(o.choices);
+  if (o.resumed) j["resumed"] = true;
+  return j;
+}
+Json Render(const out::LoggedOut& o) {
+  Json j = Event("logged_out");
+  j["username"] = o.username;
+  return j;
+}
+Json Render(const out::Active& o) {
+  Json j = Event("active");
+  j["clients"] = Json::array();
+  for (const auto& client : o.clients) {
+    j["clients"].push_back({{"username", client.username}, {"ip_address", client.ip_address}});
+  }
+  return j;
+}
+Json Render(const out::PeerRequest& o) {
+  Json j = Event("peer_request");
+  j["request_id"] = o.request_id;
+  j["from"] = o.from;
+  j["ip_address"] = o.ip_address;
+  j["reason"] = o.reason;
+  return j;
+}
+Json Render(const out::RequestSent& o) {
+  Json j = Event("request_sent");
+  j["request_id"] = o.request_id;
+  j["to"] = o.to;
+  return j;
+}
+Json Render(const out::RequestOutcome& o) {
+  Json j = Event("request_outcome");
+  j["request_id"] = o.request_id;
+  j["peer"] = o.peer;
+  j["outcome"] = o.outcome;
+  return j;
+}
+Json Render(const out::ChatOpen& o) {
+  Json j = Event("chat_open");
+  j["peer"] = o.peer;
+  j["path"] = o.path;
+  if (o.reopened) j["reopened"] = true;
+  return j;
+}
+Json Render(const out::Chat& o) {
+  Json j = Event("chat");
+  j["peer"] = o.peer;
+  j["id"] = o.id;
+  j["text"] = o.text;
+  j["sent_at"] = FormatRfc3339(o.sent_at);
+  if (o.replayed) j["replayed"] = true;
+  return j;
+}
+Json Render(const out::Receipt& o) {
+  Json j = Event("receipt");
+  j["peer"] = o.peer;
+  j["id"] = o.id;
+  j["state"] = o.state;
+  return j;
+}
+Json Render(const out::ChatClosed& o) {
+  Json j = Event("chat_closed");
+  j["peer"] = o.peer;
+  j["reason"] = o.reason;
+  return j;
+}
+Json Render(const out::Broadcast& o) {
+  Json j = Event("broadcast");
+  j["id"] = o.id;
+  j["sender"] = o.sender;
+  j["sent_at"] = FormatRfc3339(o.sent_at);
+  j["expires_at"] = FormatRfc3339(o.expires_at);
+  j["text"] = o.text;
+  j["via"] = o.via;
+  if (o.replayed) j["replayed"] = true;
+  return j;
+}
+Json Render(const out::BroadcastSent& o) {
+  Json j = Event("broadcast_sent");
+  j["id"] = o.id;
+  j["expires_at"] = FormatRfc3339(o.expires_at);
+  return j;
+}
+Json Render(const out::Penalised& o) {
+  Json j = Event("penalised");
+  j["reason"] = o.reason;
+  j["until"] = FormatRfc3339(o.until);
+  j["next_step"] = o.next_step;
+  return j;
+}
+Json Render(const out::Error& o) {
+  Json j = Event("error");
+  j["code"] = o.code;
+  j["message"] = o.message;
+  if (!o.fingerprint.empty()) j["fingerprint"] = o.fingerprint;
+  return j;
+}
+Json Render(const out::Prompt& o) {
+  Json j = Event("prompt");
+  j["field"] = Text(FieldName(o.field));
+  return j;
+}
+Json Render(const out::PromptDone&) { return nullptr; }
+Json Render(const out::Notice&) { return nullptr; }
+Json Render(const out::Help&) { return nullptr; }
+
+// Texts of a command's fields; remembers whether one was of another type or missing.
+class Fields {
+ public:
+  explicit Fields(const Json& object) : object_(object) {}
+  std::string Optional(const char* name) {
+    const auto found = object_.find(name);
+    if (found == object_.end() || found->is_null()) return "";
+    if (found->is_string()) return found->get<std::string>();
+    problem_ = absl::StrCat("field ", name, " must be a text");
+    return "";
+  }
+  std::string Required(const char* name) {
+    if (!object_.contains(name) && problem_.empty()) problem_ = absl::StrCat("no field ", name);
+    return Optional(name);
+  }
+  SecretText Secret(const char* name) { return SecretText(Optional(name)); }
+  // The command, unless a field was wrong.
+  Command Checked(Command command) {
+    return problem_.empty() ? std::move(command) : Command(cmd::Bad{problem_});
+  }
+
+ private:
+  const Json& object_;
+  std::string problem_;
+};
+
+Command Build(const std::string& name, Fields& f) {
+  if (name == "signup") {
+    cmd::Signup signup{f.Optional("username"), f.Secret("password"), f.Secret("confirm_password")};
+    return f.Checked(std::move(signup));
+  }
+  if (name == "login") {
+    cmd::Login login{f.Optional("username"), f.Secret("password")};
+    return f.Checked(std::move(login));
+  }
+  if (name == "logout") return cmd::Logout{};
+  if (name == "list") return cmd::List{};
+  if (name == "request") {
+    cmd::Request request{f.Required("peer"), f.Optional("reason"), false};
+    return f.Checked(std::move(request));
+  }
+  if (name == "approve") return f.Checked(cmd::Approve{f.Required("request_id")});
+  if (name == "deny") return f.Checked(cmd::Deny{f.Required("request_id")});
+  if (name == "cancel") return f.Checked(cmd::Cancel{f.Required("request_id")});
+  if (name == "msg") {
+    cmd::Msg message{f.Required("peer"), f.Required("text")};
+    return f.Checked(std::move(message));
+  }
+  if (name == "hangup") return f.Checked(cmd::HangUp{f.Required("peer")});
+  if (name == "broadcast") return f.Checked(cmd::Broadcast{f.Required("text")});
+  if (name == "sendfile") {
+    cmd::SendFile file{f.Required("peer"), f.Required("path")};
+    return f.Checked(std::move(file));
+  }
+  if (name == "accept-file" || name == "accept_file") {
+    return f.Checked(cmd::AcceptFile{f.Required("id")});
+  }
+  if (name == "help") return cmd::Help{};
+  if (name == "quit") return cmd::Quit{};
+  return cmd::Bad{absl::StrCat("unknown command ", RenderUntrusted(name, TextKind::kLine))};
+}
+
+}  // namespace
+
+absl::string_view ChoiceName(Choice choice) {
+  switch (choice) {
+    case Choice::kLogin:
+      return "LOGIN";
+    case Choice::kSignup:
+      return "SIGNUP";
+    case Choice::kListActive:
+      return "LIST_ACTIVE";
+    case Choice::kBroadcast:
+      return "BROADCAST";
+  }
+  return "";
+}
+
+absl::string_view ReasonName(RetryReason reason) {
+  switch (reason) {
+    case RetryReason::kFull:
+      return "full";
+    case RetryReason::kUnreachable:
+      return "unreachable";
+    case RetryReason::kLost:
+      return "lost";
+    case RetryReason::kLimited:
+      return "limited";
+  }
+  return "";
+}
+
+absl::string_view FieldName(PromptField field) {
+  switch (field) {
+    case PromptField::kUsername:
+      return "username";
+    case PromptField::kPassword:
+      return "password";
+    case PromptField::kConfirmPassword:
+      return "confirm_password";
+    case PromptField::kTrustServer:
+      return "trust_server";
+    case PromptField::kSendRequestAnyway:
+      return "send_anyway";
+    case PromptField::kKeepBroadcast:
+      return "keep_broadcast";
+    case PromptField::kBroadcastText:
+      return "text";
+  }
+  return "";
+}
+
+std::optional<std::string> ToJsonLine(const Output& output, WallTime at) {
+  Json j = std::visit([](const auto& o) { return Render(o); }, output);
+  if (j.is_null()) return std::nullopt;
+  j["at"] = FormatRfc3339(at);
+  return j.dump(-1, ' ', true, Json::error_handler_t::replace);
+}
+
+std::string DiagnosticText(const Output& output) {
+  if (const auto* notice = std::get_if<out::Notice>(&output)) {
+    return RenderUntrusted(notice->text, TextKind::kLine);
+  }
+  if (std::holds_alternative<out::Help>(output)) {
+    return "commands: signup login logout list request approve deny cancel msg hangup broadcast "
+           "sendfile accept-file quit";
+  }
+  return "";
+}
+
+bool LooksLikeJson(absl::string_view line) {
+  return absl::StripLeadingAsciiWhitespace(line).substr(0, 1) == "{";
+}
+
+Command ParseJsonCommand(absl::string_view line) {
+  const Json object = Json::parse(line.begin(), line.end(), nullptr, false);
+  if (!object.is_object()) return cmd::Bad{"not a JSON object"};
+  const auto name = object.find("cmd");
+  if (name == object.end() || !name->is_string()) return cmd::Bad{"no text field cmd"};
+  Fields fields(object);
+  return Build(name->get<std::string>(), fields);
+}
+
+}  // namespace p2p::client

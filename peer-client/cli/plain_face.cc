@@ -1,0 +1,73 @@
+#include "peer-client/cli/plain_face.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace p2p::client {
+
+PlainFace::PlainFace(asio::io_context& loop, const Clock& clock, Terminal& terminal,
+                     std::string server, bool colour)
+    : timer_(loop),
+      clock_(clock),
+      terminal_(terminal),
+      server_(std::move(server)),
+      colour_(colour) {}
+
+PlainStyle PlainFace::Style() const {
+  PlainStyle style;
+  style.colour = colour_;
+  style.server = server_;
+  style.countdown = terminal_.interactive();
+  if (model_ != nullptr) {
+    style.me = model_->username();
+    style.focus = model_->focus();
+  }
+  return style;
+}
+
+void PlainFace::Show(const Output& output) {
+  terminal_.Print(ToPlainText(output, clock_.Wall(), Style()));
+  if (const auto* prompt = std::get_if<out::Prompt>(&output)) {
+    prompt_ = *prompt;
+    return terminal_.SetPrompt(PromptText(*prompt), IsSecret(prompt->field), true);
+  }
+  if (std::holds_alternative<out::PromptDone>(output)) prompt_.reset();
+  if (const auto* retry = std::get_if<out::Retry>(&output)) {
+    if (retry->reason != RetryReason::kLimited) CountDown(retry->in);
+  } else if (std::holds_alternative<out::Connected>(output)) {
+    retry_at_.reset();
+    timer_.cancel();
+  }
+  Refresh();
+}
+
+void PlainFace::Refresh() {
+  if (prompt_) return;
+  std::string prompt = IdlePrompt(Style());
+  if (retry_at_) {
+    const auto left = std::chrono::ceil<std::chrono::seconds>(
+        std::max<Duration>(*retry_at_ - clock_.Mono(), Duration::zero()));
+    prompt = left.count() > 0 ? absl::StrCat("[next try in ", left.count(), " s] ", prompt)
+                              : absl::StrCat("[trying] ", prompt);
+  }
+  terminal_.SetPrompt(prompt, false, false);
+}
+
+void PlainFace::CountDown(Duration left) {
+  if (!terminal_.interactive()) return;
+  retry_at_ = clock_.Mono() + left;
+  Tick();
+}
+
+void PlainFace::Tick() {
+  timer_.expires_after(std::chrono::seconds(1));
+  timer_.async_wait([this](asio::error_code error) {
+    if (error || !retry_at_) return;
+    Refresh();
+    if (clock_.Mono() < *retry_at_) Tick();
+  });
+}
+
+}  // namespace p2p::client

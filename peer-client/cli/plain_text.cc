@@ -1,0 +1,265 @@
+#include "peer-client/cli/plain_text.h"
+
+#include <algorithm>
+#include <ctime>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "common/base/text.h"
+
+namespace p2p::client {
+namespace {
+
+constexpr absl::string_view kMenu = "1) list of active clients  2) broadcast a message";
+
+constexpr absl::string_view kHelp =
+    "  1, /list                     who is active\n"
+    "  2, /broadcast TEXT           tell everybody; kept for half an hour\n"
+    "  /request NAME-or-ADDRESS [REASON]   ask somebody for a conversation\n"
+    "  y, n  (/approve, /deny NAME)  answer somebody who asks you\n"
+    "  /cancel NAME                 take a request back\n"
+    "  /msg NAME TEXT               say something; /chat NAME keeps NAME in view\n"
+    "  /back, /hangup NAME          leave the view; end the conversation\n"
+    "  /login, /signup, /logout     accounts; passwords are asked for and never shown\n"
+    "  /quit                        leave; you stay logged in for the next start\n";
+
+std::string Line(absl::string_view untrusted) {
+  return RenderUntrusted(untrusted, TextKind::kLine);
+}
+
+std::string LocalTime(WallTime t, const char* format) {
+  const std::time_t seconds = static_cast<std::time_t>(ToMs(t) / 1000);
+  std::tm local{};
+  localtime_r(&seconds, &local);
+  char text[64];
+  const size_t n = std::strftime(text, sizeof text, format, &local);
+  return std::string(text, n);
+}
+
+std::string Clock(WallTime t) { return LocalTime(t, "%H:%M"); }
+
+std::string Sentence(std::string text) {
+  if (text.empty()) return text;
+  text[0] = absl::ascii_toupper(static_cast<unsigned char>(text[0]));
+  const char last = text.back();
+  if (last != '.' && last != '!' && last != '?') text += '.';
+  return text;
+}
+
+std::string Seconds(Duration d) {
+  const auto s = std::chrono::ceil<std::chrono::seconds>(std::max(d, Duration::zero())).count();
+  if (s < 120) return absl::StrCat(s, " s");
+  return absl::StrCat((s + 30) / 60, " min");
+}
+
+struct Renderer {
+  WallTime now;
+  const PlainStyle& style;
+
+  std::string Bold(std::string text) const {
+    return style.colour ? absl::StrCat("\033[1m", text, "\033[0m") : text;
+  }
+  // A line about what happens: "12:01 -!- text".
+  std::string Info(absl::string_view text) const {
+    const std::string stamp = absl::StrCat(Clock(now), " -!- ");
+    return absl::StrCat(style.colour ? absl::StrCat("\033[2m", stamp, "\033[0m") : stamp, text,
+                        "\n");
+  }
+  std::string Problem(absl::string_view text) const {
+    return Info(style.colour ? absl::StrCat("\033[31m", text, "\033[0m") : std::string(text));
+  }
+
+  std::string operator()(const out::Connected& o) const {
+    std::string text = Info(absl::StrCat(
+        "Connected to ", o.server_name.empty() ? style.server : Line(o.server_name), "."));
+    if (!o.greeting.empty()) text += Info(Line(o.greeting));
+    if (o.resuming) return text;
+    const bool signup =
+        std::find(o.choices.begin(), o.choices.end(), Choice::kSignup) != o.choices.end();
+    absl::StrAppend(&text, signup ? "Log in or sign up?\n1) log in  2) sign up\n"
+                                  : "1) log in   (this server takes no sign-ups)\n");
+    return text;
+  }
+  std::string operator()(const out::Retry& o) const {
+    const std::string detail = Line(o.detail);
+    const std::string when =
+        absl::StrCat("next try in ", Seconds(o.in),
+                     o.of > 0 ? absl::StrCat(" (", o.attempt, " of ", o.of, ")") : "");
+    switch (o.reason) {
+      case RetryReason::kFull:
+        return Info(absl::StrCat("The server is full (", detail, "); ", when, "."));
+      case RetryReason::kUnreachable:
+        return Info(absl::StrCat("Cannot reach ", style.server, ": ", detail, "; ", when, "."));
+      case RetryReason::kLost:
+        return Info(absl::StrCat("The connection to the server was lost; ", when,
+                                 ". Open conversations go on."));
+      case RetryReason::kLimited:
+        return Info(absl::StrCat(Sentence(detail), " Repeating by itself in ", Seconds(o.in), "."));
+    }
+    return "";
+  }
+  std::string operator()(const out::SignedUp& o) const {
+    return absl::StrCat(Info(o.message.empty() ? absl::StrCat("Welcome, ", Line(o.username),
+                                                              ". Now log in with your password.")
+                                               : Line(o.message)),
+                        "1) log in  2) sign up\n");
+  }
+  std::string operator()(const out::LoggedIn& o) const {
+    std::string text =
+        Info(absl::StrCat(o.resumed ? "Back as " : "Logged in as ", Bold(Line(o.username)), "."));
+    absl::StrAppend(&text, kMenu, "\n");
+    if (!o.resumed) {
+      absl::StrAppend(&text, "/request NAME asks somebody for a conversation; /help shows all.\n");
+    }
+    return text;
+  }
+  std::string operator()(const out::LoggedOut& o) const {
+    return Info(absl::StrCat("Logged out, ", Line(o.username), "."));
+  }
+  std::string operator()(const out::Active& o) const {
+    std::string text = absl::StrCat("Active clients: ", o.clients.size(), "\n");
+    size_t width = 0;
+    for (const auto& c : o.clients) width = std::max(width, Line(c.username).size());
+    for (const auto& c : o.clients) {
+      const std::string name = Line(c.username);
+      absl::StrAppend(&text, "  ", name, std::string(width - name.size() + 2, ' '),
+                      Line(c.ip_address), c.username == style.me ? "  (you)" : "", "\n");
+    }
+    return text;
+  }
+  std::string operator()(const out::PeerRequest& o) const {
+    const std::string from = Line(o.from);
+    std::string text =
+        Info(absl::StrCat(Bold(from), " (", Line(o.ip_address), ") would like to talk with you",
+                          o.reason.empty() ? "." : ": ", Line(o.reason)));
+    absl::StrAppend(&text, style.focus.empty()
+                               ? std::string("Accept? y or n\n")
+                               : absl::StrCat("/approve ", from, " or /deny ", from, "\n"));
+    return text;
+  }
+  std::string operator()(const out::RequestSent& o) const {
+    return Info(absl::StrCat(Line(o.to), " is being asked; the answer may take a minute."));
+  }
+  std::string operator()(const out::RequestOutcome& o) const {
+    const std::string peer = Line(o.peer);
+    if (o.outcome == "approved") {
+      return Info(absl::StrCat("Approved: connecting you and ", peer, " directly."));
+    }
+    if (o.outcome == "denied") return Info(absl::StrCat("The request was declined (", peer, ")."));
+    if (o.outcome == "expired") return Info(absl::StrCat("Nobody answered in time (", peer, ")."));
+    if (o.outcome == "cancelled")
+      return Info(absl::StrCat("The request was taken back (", peer, ")."));
+    return Info(absl::StrCat(peer, " went away before the request was answered."));
+  }
+  std::string operator()(const out::ChatOpen& o) const {
+    const std::string peer = Line(o.peer);
+    if (o.reopened) return Info(absl::StrCat(peer, " is connected again (", Line(o.path), ")."));
+    std::string text = Info(absl::StrCat(
+        "Talking with ", Bold(peer), ", directly and encrypted end to end (", Line(o.path), ")."));
+    if (style.focus == o.peer) {
+      absl::StrAppend(&text, "What you type now goes to ", peer,
+                      ". /back returns to the menu, /list and /broadcast work too.\n");
+    } else {
+      absl::StrAppend(&text, "/chat ", peer, " to type to ", peer, "\n");
+    }
+    return text;
+  }
+  std::string operator()(const out::Chat& o) const {
+    return absl::StrCat(Clock(o.sent_at), " <", Bold(Line(o.peer)), "> ", RenderUntrusted(o.text),
+                        "\n");
+  }
+  // The typed line stands on the screen; only its loss would be news.
+  std::string operator()(const out::Receipt&) const { return ""; }
+  std::string operator()(const out::ChatClosed& o) const {
+    return Info(absl::StrCat("The conversation with ", Line(o.peer),
+                             " was closed: ", Sentence(Line(o.reason))));
+  }
+  std::string operator()(const out::Broadcast& o) const {
+    const std::string from =
+        o.sender.empty() ? "Anonymous broadcast" : absl::StrCat("Broadcast from ", Line(o.sender));
+    return absl::StrCat(
+        Bold(absl::StrCat("[", from, ", ", LocalTime(o.sent_at, "%Y-%m-%d %H:%M:%S"), "]")), " ",
+        RenderUntrusted(o.text), "\n");
+  }
+  std::string operator()(const out::BroadcastSent& o) const {
+    return Info(absl::StrCat("Your broadcast is on its way; newcomers get it until ",
+                             Clock(o.expires_at), "."));
+  }
+  std::string operator()(const out::Penalised& o) const {
+    std::string text =
+        Problem(absl::StrCat("The server ended this session: ", Sentence(Line(o.reason))));
+    if (o.until > now) {
+      text += Info(absl::StrCat("You may log in again at ", LocalTime(o.until, "%H:%M:%S"), "."));
+    }
+    if (!o.next_step.empty()) text += Info(Sentence(Line(o.next_step)));
+    return text;
+  }
+  std::string operator()(const out::Error& o) const {
+    std::string message = Sentence(Line(o.message));
+    if (message.empty()) message = Sentence(Line(o.code));
+    std::string text = Problem(message);
+    if (!o.fingerprint.empty())
+      text += Info(absl::StrCat("The key it showed: ", Line(o.fingerprint)));
+    return text;
+  }
+  std::string operator()(const out::Prompt& o) const {
+    if (o.field == PromptField::kTrustServer) {
+      return absl::StrCat("This is the first time you meet ", style.server,
+                          ". Its key has the fingerprint\n  ", Line(o.subject),
+                          "\nCompare it with what the server's operator tells you (the server "
+                          "prints it when it starts).\n");
+    }
+    if (o.field == PromptField::kSendRequestAnyway) {
+      return absl::StrCat(Line(o.subject),
+                          " is not on the list of active clients. A request for a name that does "
+                          "not exist ends your session.\n");
+    }
+    if (o.field == PromptField::kKeepBroadcast) {
+      return "There is no connection to the server now. The message can wait for it, for half an "
+             "hour at most.\n";
+    }
+    return "";
+  }
+  std::string operator()(const out::PromptDone&) const { return ""; }
+  std::string operator()(const out::Notice& o) const { return Info(Line(o.text)); }
+  std::string operator()(const out::Help&) const { return std::string(kHelp); }
+};
+
+}  // namespace
+
+std::string ToPlainText(const Output& output, WallTime now, const PlainStyle& style) {
+  return std::visit(Renderer{now, style}, output);
+}
+
+bool IsSecret(PromptField field) {
+  return field == PromptField::kPassword || field == PromptField::kConfirmPassword;
+}
+
+std::string PromptText(const out::Prompt& prompt) {
+  switch (prompt.field) {
+    case PromptField::kUsername:
+      return "Username: ";
+    case PromptField::kPassword:
+      return "Password: ";
+    case PromptField::kConfirmPassword:
+      return "Password again: ";
+    case PromptField::kTrustServer:
+      return "Trust this server from now on? [y/N] ";
+    case PromptField::kSendRequestAnyway:
+      return "Send it anyway? [y/N] ";
+    case PromptField::kKeepBroadcast:
+      return "Send it when the server is back? [y/N] ";
+    case PromptField::kBroadcastText:
+      return "Message to everybody (empty: none): ";
+  }
+  return "";
+}
+
+std::string IdlePrompt(const PlainStyle& style) {
+  if (style.me.empty()) return "> ";
+  if (style.focus.empty()) return absl::StrCat(Line(style.me), "> ");
+  return absl::StrCat(Line(style.me), " -> ", Line(style.focus), "> ");
+}
+
+}  // namespace p2p::client

@@ -1,0 +1,394 @@
+#include "peer-client/client.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <asio/executor_work_guard.hpp>
+#include <asio/io_context.hpp>
+#include <asio/signal_set.hpp>
+#include <asio/steady_timer.hpp>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/text.h"
+#include "common/net/address.h"
+#include "peer-client/account_data.h"
+#include "peer-client/app/app_model.h"
+#include "peer-client/cli/json_lines.h"
+#include "peer-client/cli/plain_face.h"
+#include "peer-client/cli/stdin_pump.h"
+#include "peer-client/cli/terminal.h"
+#include "peer-client/control/control_client.h"
+
+namespace p2p::client {
+namespace {
+
+constexpr char kClientVersion[] = "peer-client 0.1";
+// The server ends a channel that was closed cleanly at once; nobody waits longer than this.
+constexpr auto kCloseGrace = std::chrono::milliseconds(500);
+
+void Diagnose(absl::string_view text) {
+  if (!text.empty()) std::fprintf(stderr, "peer-client: %s\n", std::string(text).c_str());
+}
+
+// Events on standard output, diagnostics on standard error.
+class JsonFace final : public OutputSink {
+ public:
+  explicit JsonFace(const Clock& clock) : clock_(clock) {}
+  void Show(const Output& output) override {
+    const auto line = ToJsonLine(output, clock_.Wall());
+    if (!line) return Diagnose(DiagnosticText(output));
+    if (!WriteStdout(absl::StrCat(*line, "\n"))) broken_ = true;
+  }
+  bool broken() const { return broken_; }
+
+ private:
+  const Clock& clock_;
+  bool broken_ = false;  // Nobody reads the events any more.
+};
+
+class Client final : public ControlEvents, public StatePort {
+ public:
+  Client(const ClientOptions& options, DataDirectory& directory, const Clock& clock, Random& random)
+      : options_(options),
+        directory_(directory),
+        clock_(clock),
+        endpoint_(EndpointText(options.host, options.port)),
+        work_(loop_.get_executor()),
+        timer_(loop_),
+        close_timer_(loop_),
+        signals_(loop_, SIGINT, SIGTERM, SIGHUP),
+        resize_(loop_, SIGWINCH, SIGCONT) {
+    MakeFace();
+    app_options_.plain = !options.jsonl;
+    app_options_.timing = options.timing;
+    app_options_.trust = options.trust_on_first_use                      ? TrustPolicy::kAccept
+                         : !options.jsonl && ::isatty(STDIN_FILENO) == 1 ? TrustPolicy::kAsk
+                                                                         : TrustPolicy::kRefuse;
+    AccountData::Hooks hooks;
+    hooks.show = [this](Output output) { ShowFromPeers(std::move(output)); };
+    hooks.fingerprint = [this] { return fingerprint_; };
+    hooks.server_address = [this] { return ServerIp(); };
+    account_ = std::make_unique<AccountData>(loop_, directory, options_.timing, clock, random,
+                                             std::move(hooks));
+    random_ = &random;
+  }
+
+  ExitCode Run() {
+    if (const absl::Status status = ChooseIdentity(); !status.ok()) return Refuse(status);
+    std::optional<Session> saved;
+    if (!fingerprint_.empty()) {
+      auto loaded = directory_.LoadSession(fingerprint_);
+      if (!loaded.ok()) return Refuse(loaded.status());
+      saved = std::move(*loaded);
+    }
+    MakeControl();
+    model_ = std::make_unique<AppModel>(
+        AppContext{*control_, *account_, *account_, *this, face(), *random_, app_options_});
+    if (plain_face_) plain_face_->SetModel(*model_);
+    WatchSignals();
+    auto pump = StdinPump::Start(loop_, STDIN_FILENO, [this] { return ReadInput(); });
+    if (!pump.ok()) return Refuse(pump.status());
+    pump_ = std::move(*pump);
+    const bool key_known = !fingerprint_.empty() || !options_.ca_pem.empty();
+    Turn([&](Now now) { model_->Start(key_known, std::move(saved), now); });
+    loop_.run();
+    pump_.reset();
+    return exit_code_.value_or(ExitCode::kError);
+  }
+
+  // Nothing of the library's is called back after this.
+  ~Client() override {
+    pump_.reset();
+    control_.reset();
+    account_.reset();
+  }
+
+ private:
+  OutputSink& face() { return plain_face_ ? static_cast<OutputSink&>(*plain_face_) : *json_face_; }
+  Now ReadClocks() const { return {clock_.Mono(), clock_.Wall()}; }
+
+  // Everything that reaches the model comes through here: then the timer and the prompt follow, and
+  // the end is noticed.
+  template <class F>
+  void Turn(F f) {
+    f(ReadClocks());
+    if (json_face_ && json_face_->broken() && !exit_code_) return End(ExitCode::kError);
+    if (model_->exit_code() && !exit_code_) return End(*model_->exit_code());
+    if (plain_face_) plain_face_->Refresh();
+    ArmTimer();
+  }
+
+  void ArmTimer() {
+    const auto next = model_->NextDeadline();
+    if (!next) {
+      timer_.cancel();
+      return;
+    }
+    timer_.expires_after(std::chrono::duration_cast<std::chrono::steady_clock::duration>(
+        std::max<Duration>(*next - clock_.Mono(), Duration::zero())));
+    timer_.async_wait([this](asio::error_code error) {
+      if (!error && !exit_code_) Turn([this](Now now) { model_->OnTimer(now); });
+    });
+  }
+
+  void MakeFace() {
+    if (options_.jsonl) {
+      json_face_ = std::make_unique<JsonFace>(clock_);
+      return;
+    }
+    Terminal::Callbacks callbacks;
+    callbacks.on_line = [this](absl::string_view line) {
+      if (!exit_code_) Turn([&](Now now) { model_->OnLine(line, now); });
+    };
+    callbacks.on_end = [this] { OnInputEnd(); };
+    const bool terminal = ::isatty(STDIN_FILENO) == 1 && ::isatty(STDOUT_FILENO) == 1;
+    terminal_ =
+        terminal ? MakeEditTerminal(std::move(callbacks)) : MakePipeTerminal(std::move(callbacks));
+    const bool colour = terminal && std::getenv("NO_COLOR") == nullptr;
+    plain_face_ = std::make_unique<PlainFace>(loop_, clock_, *terminal_, endpoint_, colour);
+  }
+
+  // The key by which the server is known: told, remembered, or none yet.
+  absl::Status ChooseIdentity() {
+    fingerprint_ = options_.server_fingerprint;
+    if (!fingerprint_.empty()) return absl::OkStatus();
+    auto known = directory_.KnownServers();
+    if (!known.ok()) return known.status();
+    for (const auto& server : *known) {
+      if (server.endpoint == endpoint_) {
+        fingerprint_ = server.fingerprint;
+        break;
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  void MakeControl() {
+    ControlOptions control;
+    control.host = options_.host;
+    control.port = options_.port;
+    if (!fingerprint_.empty()) control.pin = fingerprint_;
+    control.ca_pem = options_.ca_pem;
+    control.device_key = directory_.device_key().public_key();
+    control.client_version = kClientVersion;
+    control.timing = options_.timing;
+    control_ = std::make_unique<ControlClient>(loop_, *this, std::move(control));
+  }
+
+  ExitCode Refuse(const absl::Status& status) {
+    Diagnose(RenderUntrusted(status.message(), TextKind::kLine));
+    return ExitCode::kError;
+  }
+
+  void WatchSignals() {
+    signals_.async_wait([this](asio::error_code error, int) {
+      if (!error) End(ExitCode::kOk);
+    });
+    WatchResize();
+  }
+  void WatchResize() {
+    resize_.async_wait([this](asio::error_code error, int) {
+      if (error) return;
+      if (terminal_) terminal_->OnResize();
+      WatchResize();
+    });
+  }
+
+  // Input ---------------------------------------------------------------------------------------
+
+  bool ReadInput() {
+    if (terminal_) return terminal_->OnReadable() && !exit_code_;
+    char buffer[65536];
+    const ssize_t n = ::read(STDIN_FILENO, buffer, sizeof buffer);
+    if (n < 0 && (errno == EINTR || errno == EAGAIN)) return true;
+    const auto on_line = [this](absl::string_view line) { OnJsonLine(line); };
+    if (n <= 0) {
+      lines_.Finish(on_line);
+      OnInputEnd();
+      return false;
+    }
+    const uint64_t too_long = lines_.too_long();
+    lines_.Add(absl::string_view(buffer, static_cast<size_t>(n)), on_line);
+    Wipe(buffer, sizeof buffer);
+    if (lines_.too_long() > too_long) {
+      face().Show(out::Error{"BAD_COMMAND", "the line is longer than 1 MiB", ""});
+    }
+    return !exit_code_;
+  }
+
+  void OnJsonLine(absl::string_view line) {
+    if (exit_code_) return;
+    Turn([&](Now now) {
+      if (!model_->prompting() && LooksLikeJson(line)) {
+        model_->OnCommand(ParseJsonCommand(line), now);
+      } else {
+        model_->OnLine(line, now);
+      }
+    });
+  }
+
+  void OnInputEnd() {
+    if (!exit_code_) Turn([this](Now now) { model_->OnInputEnd(now); });
+  }
+
+  // The end -------------------------------------------------------------------------------------
+
+  void End(ExitCode code) {
+    if (exit_code_) {
+      loop_.stop();  // Asked twice.
+      return;
+    }
+    exit_code_ = code;
+    timer_.cancel();
+    account_->Close();
+    close_timer_.expires_after(kCloseGrace);
+    close_timer_.async_wait([this](asio::error_code error) {
+      if (!error) loop_.stop();
+    });
+    signals_.async_wait([this](asio::error_code error, int) {
+      if (!error) loop_.stop();
+    });
+    control_->CloseChannel([this] { loop_.stop(); });
+  }
+
+  // From the server -----------------------------------------------------------------------------
+
+  template <class F>
+  void FromServer(F f) {
+    if (!exit_code_) Turn(std::move(f));
+  }
+  void OnProbe(Outcome<std::string> fingerprint) override {
+    FromServer([&](Now now) { model_->OnProbe(fingerprint, now); });
+  }
+  void OnHello(Outcome<HelloInfo> hello) override {
+    if (const auto* info = std::get_if<HelloInfo>(&hello)) {
+      if (!info->fingerprint.empty()) NoteServer(info->fingerprint);
+    }
+    FromServer([&](Now now) { model_->OnHello(hello, now); });
+  }
+  void OnSignup(Outcome<SignupInfo> result) override {
+    FromServer([&](Now now) { model_->OnSignup(result, now); });
+  }
+  void OnLogin(Outcome<Session> result) override {
+    FromServer([&](Now now) { model_->OnLogin(std::move(result), now); });
+  }
+  void OnLogout(Outcome<Done> result) override {
+    FromServer([&](Now now) { model_->OnLogout(result, now); });
+  }
+  void OnList(Outcome<std::vector<out::ActiveClient>> result) override {
+    FromServer([&](Now now) { model_->OnList(std::move(result), now); });
+  }
+  void OnRequest(Outcome<RequestInfo> result) override {
+    FromServer([&](Now now) { model_->OnRequest(result, now); });
+  }
+  void OnBroadcast(Outcome<BroadcastInfo> result) override {
+    FromServer([&](Now now) { model_->OnBroadcast(result, now); });
+  }
+  void OnChannelEvent(ChannelEvent event) override {
+    FromServer([&](Now now) { model_->OnChannelEvent(event, now); });
+  }
+  void OnChannelEnd(CallError error) override {
+    FromServer([&](Now now) { model_->OnChannelEnd(error, now); });
+  }
+
+  std::optional<net::IpAddress> ServerIp() const {
+    const auto peer = net::ParseGrpcPeer(control_->ServerAddress());
+    if (!peer) return std::nullopt;
+    return peer->ip;
+  }
+
+  // From conversations and broadcasts; may come from inside a turn.
+  void ShowFromPeers(Output output) {
+    if (!model_) return face().Show(output);
+    model_->OnPeerOutput(std::move(output));
+    if (plain_face_) plain_face_->Refresh();
+  }
+
+  // State ---------------------------------------------------------------------------------------
+
+  // The server answered with this key: the start without a server finds its state by it.
+  void NoteServer(const std::string& fingerprint) {
+    if (noted_ && fingerprint == fingerprint_) return;
+    if (!options_.ca_pem.empty()) fingerprint_ = fingerprint;
+    noted_ = true;
+    Remember(account_name_).IgnoreError();  // Told on stderr; this run goes on.
+  }
+
+  absl::Status Remember(const std::string& account) {
+    std::string name = account;
+    if (name.empty()) {  // Keep the one that is known.
+      if (const auto known = directory_.KnownServers(); known.ok()) {
+        for (const auto& server : *known) {
+          if (server.endpoint == endpoint_ && server.fingerprint == fingerprint_) {
+            name = server.account;
+          }
+        }
+      }
+    }
+    const auto status = directory_.Remember({endpoint_, fingerprint_, name});
+    if (!status.ok()) Diagnose(status.message());
+    return status;
+  }
+
+  absl::Status TrustServer(const std::string& fingerprint) override {
+    fingerprint_ = fingerprint;
+    return Remember("");
+  }
+  absl::Status SaveSession(const Session& session) override {
+    account_name_ = session.username;
+    last_session_ = session.Clone();
+    if (const auto status = Remember(session.username); !status.ok()) return status;
+    return directory_.SaveSession(fingerprint_, session);
+  }
+  // The account stays known, so that its conversations open at the next start.
+  absl::Status ForgetSession() override {
+    if (!last_session_) {
+      auto loaded = directory_.LoadSession(fingerprint_);
+      if (!loaded.ok()) return loaded.status();
+      if (!*loaded) return absl::OkStatus();
+      last_session_ = std::move(**loaded);
+    }
+    last_session_->token.Clear();
+    last_session_->expires_at = WallTime();
+    return directory_.SaveSession(fingerprint_, *last_session_);
+  }
+
+  const ClientOptions& options_;
+  DataDirectory& directory_;
+  const Clock& clock_;
+  const std::string endpoint_;
+  asio::io_context loop_;
+  asio::executor_work_guard<asio::io_context::executor_type> work_;
+  asio::steady_timer timer_;
+  asio::steady_timer close_timer_;
+  asio::signal_set signals_;
+  asio::signal_set resize_;
+  AppOptions app_options_;
+  Random* random_ = nullptr;
+  std::string fingerprint_;
+  bool noted_ = false;
+  std::string account_name_;
+  std::optional<Session> last_session_;
+  std::unique_ptr<JsonFace> json_face_;
+  std::unique_ptr<Terminal> terminal_;
+  std::unique_ptr<PlainFace> plain_face_;
+  std::unique_ptr<AccountData> account_;
+  std::unique_ptr<ControlClient> control_;
+  std::unique_ptr<AppModel> model_;
+  std::unique_ptr<StdinPump> pump_;
+  LineSplitter lines_;
+  std::optional<ExitCode> exit_code_;
+};
+
+}  // namespace
+
+ExitCode RunClient(const ClientOptions& options, DataDirectory& directory, const Clock& clock,
+                   Random& random) {
+  return Client(options, directory, clock, random).Run();
+}
+
+}  // namespace p2p::client

@@ -1,0 +1,81 @@
+#include "peer-client/cli/plain_text.h"
+
+#include <gmock/gmock.h>
+
+namespace p2p::client {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+const WallTime kNow = WallFromMs(1'700'000'000'000);
+
+std::string Shown(const Output& output, PlainStyle style = {}) {
+  style.server = "home:4400";
+  return ToPlainText(output, kNow, style);
+}
+
+TEST(PlainTextTest, OffersTheTwoChoicesLiterally) {
+  EXPECT_THAT(Shown(out::LoggedIn{"alice", {}, false}),
+              HasSubstr("1) list of active clients  2) broadcast a message\n"));
+  EXPECT_THAT(Shown(out::Connected{{Choice::kLogin, Choice::kSignup}, "home", "", false}),
+              HasSubstr("1) log in  2) sign up\n"));
+  EXPECT_THAT(Shown(out::Connected{{Choice::kLogin}, "home", "", false}),
+              Not(HasSubstr("2) sign up")));
+  EXPECT_THAT(Shown(out::Connected{{Choice::kLogin, Choice::kSignup}, "home", "", true}),
+              Not(HasSubstr("log in")));
+}
+
+TEST(PlainTextTest, TextFromOthersCannotSteerTheTerminalNorFakeASpeaker) {
+  const std::string chat =
+      Shown(out::Chat{"bob\033[31m\n12:00 <eve", "id", "hi\n12:01 <alice> I owe you", kNow, false});
+  EXPECT_THAT(chat, Not(HasSubstr("\033")));
+  EXPECT_THAT(chat, HasSubstr("\n  | 12:01 <alice>"));
+  EXPECT_THAT(chat, Not(HasSubstr("\n12:0")));
+  for (const Output& output :
+       {Output(out::Error{"X", "bad\033]0;title\a", ""}), Output(out::Penalised{"\033c", kNow, ""}),
+        Output(out::Broadcast{"b", "eve\033[2J", kNow, kNow, "\xc2\x9b", "udp", false}),
+        Output(out::Active{{{"eve\033[2J", "10.0.0.1\033"}}}),
+        Output(out::PeerRequest{"r", "eve", "10.0.0.1", "\033[2J", 60s})}) {
+    EXPECT_THAT(Shown(output), Not(HasSubstr("\033")));
+    EXPECT_THAT(Shown(output), Not(HasSubstr("\xc2\x9b")));
+  }
+}
+
+TEST(PlainTextTest, ABroadcastCarriesItsSenderDateAndTime) {
+  const std::string text =
+      Shown(out::Broadcast{"b", "alice", kNow, kNow, "Tea is ready.", "udp", false});
+  EXPECT_THAT(text, HasSubstr("Broadcast from alice, 2023-11-1"));
+  EXPECT_THAT(text, HasSubstr("] Tea is ready.\n"));
+  EXPECT_THAT(Shown(out::Broadcast{"b", "", kNow, kNow, "x", "udp", false}),
+              HasSubstr("Anonymous broadcast"));
+}
+
+TEST(PlainTextTest, RetriesSayWhyAndWhen) {
+  EXPECT_THAT(Shown(out::Retry{4800ms, 1, 6, RetryReason::kFull, "full: 50 of 50"}),
+              HasSubstr("The server is full (full: 50 of 50); next try in 5 s (1 of 6)."));
+  EXPECT_THAT(Shown(out::Retry{150s, 7, 0, RetryReason::kUnreachable, "nobody listens there"}),
+              HasSubstr("Cannot reach home:4400: nobody listens there; next try in 3 min."));
+}
+
+TEST(PlainTextTest, ARequestSaysHowToAnswerItWhereTypingYesWouldGoToAnotherPeer) {
+  const out::PeerRequest request{"r", "carol", "10.0.0.9", "hi", 60s};
+  EXPECT_THAT(Shown(request), HasSubstr("Accept? y or n"));
+  PlainStyle chatting;
+  chatting.focus = "bob";
+  EXPECT_THAT(Shown(request, chatting), HasSubstr("/approve carol or /deny carol"));
+}
+
+TEST(PlainTextTest, PasswordsAreSecretAndNothingElse) {
+  EXPECT_TRUE(IsSecret(PromptField::kPassword));
+  EXPECT_TRUE(IsSecret(PromptField::kConfirmPassword));
+  EXPECT_FALSE(IsSecret(PromptField::kUsername));
+  EXPECT_EQ(IdlePrompt({}), "> ");
+  PlainStyle style;
+  style.me = "alice";
+  style.focus = "bob";
+  EXPECT_EQ(IdlePrompt(style), "alice -> bob> ");
+}
+
+}  // namespace
+}  // namespace p2p::client
