@@ -1,0 +1,124 @@
+#include "peer-client/state/broadcast_journal.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/fakes/memory_storage.h"
+
+namespace p2p::client {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using State = BroadcastJournal::State;
+
+constexpr char kPath[] = "journal";
+const WallTime kNow = WallFromMs(1'700'000'000'000);
+
+BroadcastJournal::Entry MakeEntry(uint8_t n, const std::string& text = "hi") {
+  BroadcastJournal::Entry entry{.id = {},
+                                .sender_name = "alice",
+                                .sent_at = kNow,
+                                .expires_at = kNow + std::chrono::minutes(30),
+                                .text = text,
+                                .via = 1};
+  entry.id.bytes[0] = n;
+  return entry;
+}
+
+class BroadcastJournalTest : public ::testing::Test {
+ protected:
+  std::unique_ptr<BroadcastJournal> Open(WallTime now = kNow) {
+    auto journal = BroadcastJournal::Open(storage_, kPath, now, 1h);
+    EXPECT_TRUE(journal.ok()) << journal.status();
+    return *std::move(journal);
+  }
+  MemoryStorage storage_;
+};
+
+TEST_F(BroadcastJournalTest, AcknowledgedEntriesSurviveLossOfPower) {
+  auto journal = Open();
+  ASSERT_TRUE(journal->Append(MakeEntry(1)).ok());
+  EXPECT_EQ(journal->Find(MakeEntry(1).id), State::kUnsynced);
+  ASSERT_TRUE(journal->Sync().ok());
+  EXPECT_EQ(journal->Find(MakeEntry(1).id), State::kDurable);
+  ASSERT_TRUE(journal->Append(MakeEntry(2)).ok());
+  for (const size_t torn : {size_t{5}, size_t{0}}) {
+    storage_.CutPower(torn);
+    journal = Open();
+    EXPECT_EQ(journal->Find(MakeEntry(1).id), State::kDurable);
+    EXPECT_EQ(journal->Find(MakeEntry(2).id), State::kUnknown);
+    EXPECT_THAT(journal->TakeUnshown(), ElementsAre(MakeEntry(1)));
+  }
+}
+
+TEST_F(BroadcastJournalTest, ShownEntriesAreNotEmittedAgainButStayKnown) {
+  auto journal = Open();
+  ASSERT_TRUE(journal->Append(MakeEntry(1)).ok());
+  ASSERT_TRUE(journal->Append(MakeEntry(2)).ok());
+  ASSERT_TRUE(journal->Sync().ok());
+  ASSERT_TRUE(journal->MarkShown(MakeEntry(1).id).ok());
+  journal = Open();  // Killed: what was written is there, synced or not.
+  EXPECT_THAT(journal->TakeUnshown(), ElementsAre(MakeEntry(2)));
+  EXPECT_THAT(journal->TakeUnshown(), IsEmpty());
+  EXPECT_EQ(journal->Find(MakeEntry(1).id), State::kDurable);
+  EXPECT_THAT(journal->Newest(1), ElementsAre(MakeEntry(2).id));
+}
+
+TEST_F(BroadcastJournalTest, ALostMarkRepeatsAndALostEntryDoesNot) {
+  auto journal = Open();
+  ASSERT_TRUE(journal->Append(MakeEntry(1)).ok());
+  ASSERT_TRUE(journal->Sync().ok());
+  ASSERT_TRUE(journal->MarkShown(MakeEntry(1).id).ok());
+  storage_.CutPower();
+  journal = Open();
+  EXPECT_THAT(journal->TakeUnshown(), ElementsAre(MakeEntry(1)));
+}
+
+TEST_F(BroadcastJournalTest, IdsAreForgottenWellAfterRetention) {
+  auto journal = Open();
+  ASSERT_TRUE(journal->Append(MakeEntry(1)).ok());
+  ASSERT_TRUE(journal->Sync().ok());
+  ASSERT_TRUE(journal->MarkShown(MakeEntry(1).id).ok());
+  journal = Open(kNow + std::chrono::minutes(89));
+  EXPECT_EQ(journal->size(), 1u);
+  journal = Open(kNow + std::chrono::minutes(91));
+  EXPECT_EQ(journal->size(), 0u);
+}
+
+TEST_F(BroadcastJournalTest, WhatNobodySawIsKeptHoweverOld) {
+  auto journal = Open();
+  ASSERT_TRUE(journal->Append(MakeEntry(1)).ok());
+  ASSERT_TRUE(journal->Sync().ok());
+  journal = Open(kNow + std::chrono::hours(100));
+  EXPECT_THAT(journal->TakeUnshown(), ElementsAre(MakeEntry(1)));
+}
+
+TEST_F(BroadcastJournalTest, CompactionKeepsTheFileSmallAndTheIdsKnown) {
+  auto journal = Open();
+  const std::string text(50'000, 'x');
+  for (uint8_t i = 0; i < 100; ++i) {
+    ASSERT_TRUE(journal->Append(MakeEntry(i, text)).ok());
+    ASSERT_TRUE(journal->Sync().ok());
+    ASSERT_TRUE(journal->MarkShown(MakeEntry(i).id).ok());
+    ASSERT_TRUE(journal->Compact(kNow, 1h).ok());
+    ASSERT_LE(journal->file_size(), 1'200'000u);
+  }
+  journal = Open();
+  EXPECT_EQ(journal->size(), 100u);
+  EXPECT_THAT(journal->TakeUnshown(), IsEmpty());
+}
+
+TEST_F(BroadcastJournalTest, FailedSyncAcknowledgesNothingEverAfter) {
+  auto journal = Open();
+  ASSERT_TRUE(journal->Append(MakeEntry(1)).ok());
+  storage_.error = absl::UnavailableError("disk");
+  EXPECT_FALSE(journal->Sync().ok());
+  EXPECT_EQ(journal->Find(MakeEntry(1).id), State::kUnsynced);
+  storage_.error = absl::OkStatus();
+  EXPECT_FALSE(journal->Sync().ok()) << "a failed fsync is not tried again";
+  EXPECT_FALSE(journal->Append(MakeEntry(2)).ok());
+}
+
+}  // namespace
+}  // namespace p2p::client
