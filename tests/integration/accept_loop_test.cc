@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <gmock/gmock.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <atomic>
@@ -360,7 +361,37 @@ TEST_F(AcceptLoopTest, NobodyIsCutWhileThousandsComeAndGo) {
       OpenDescriptors(), took.count());
 }
 
-// The proof that the test above can fail: a plain shutdown of the number that a connection once
+// gRPC's own listener would never accept again after this.
+TEST_F(AcceptLoopTest, RunningOutOfDescriptorsCutsNewcomersAndPasses) {
+  LongClient member(target_, certificate_);
+  ASSERT_TRUE(WaitUntil([&] { return member.echoes() > 0; }));
+  const auto tls = MakeChurnContext();
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  // Clients of this process need descriptors too: take them first, then leave none to the server.
+  std::vector<net::UniqueFd> sockets;
+  for (int i = 0; i < 5; ++i)
+    sockets.emplace_back(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  rlimit none = before;
+  none.rlim_cur = 3;
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  sockaddr_storage storage{};
+  const socklen_t size = front_->address().ToSockaddr(storage);
+  for (const auto& socket : sockets) {
+    EXPECT_EQ(::connect(socket.get(), reinterpret_cast<const sockaddr*>(&storage), size), 0);
+  }
+  EXPECT_TRUE(WaitUntil([&] { return registry().counters().Get(Admission::kNoDescriptor) > 0; }));
+  const uint64_t echoes = member.echoes();
+  EXPECT_TRUE(WaitUntil([&] { return member.echoes() > echoes; }));
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_TRUE(WaitUntil([&] {
+    const auto newcomer = ChurnConnection::Open(front_->address(), tls.get());
+    return newcomer != nullptr && newcomer->SpeakHttp2(tls.get());
+  }));
+  EXPECT_TRUE(member.Leave().ok());
+}
+
+// The proof that the first test can fail: a plain shutdown of the number that a connection once
 // had.
 TEST_F(AcceptLoopTest, APlainShutdownByNumberCutsStrangers) {
   const auto plain = [](SocketName name) { return ::shutdown(name.fd, SHUT_RDWR) == 0; };
