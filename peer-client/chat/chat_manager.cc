@@ -1,5 +1,7 @@
 #include "peer-client/chat/chat_manager.h"
 
+#include <google/protobuf/stubs/logging.h>
+
 #include <algorithm>
 
 #include "absl/strings/match.h"
@@ -270,6 +272,7 @@ absl::StatusOr<std::unique_ptr<ChatManager>> ChatManager::Create(
     const Clock& clock, Random& random, ChatOptions options, ChatCallbacks callbacks) {
   P2P_CHECK(callbacks.on_open && callbacks.on_message && callbacks.on_receipt &&
             callbacks.on_closed && callbacks.on_dial_failed);
+  google::protobuf::SetLogHandler(nullptr);  // It would log what strangers send.
   P2P_RETURN_IF_ERROR(net::MakePrivateDirectory(options.state_dir));
   P2P_ASSIGN_OR_RETURN(auto tls, net::PeerTlsContext::Create(device_key, wire::kPeerAlpn));
   static DiskStorage disk;  // Stateless.

@@ -1,0 +1,317 @@
+// Strangers, impostors and liars at the chat port: refused before any application byte.
+#include <gmock/gmock.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <sys/socket.h>
+
+#include <asio/connect.hpp>
+#include <asio/ip/tcp.hpp>
+#include <asio/read.hpp>
+#include <asio/write.hpp>
+#include <atomic>
+#include <csignal>
+#include <thread>
+
+#include "common/crypto/certificate.h"
+#include "common/crypto/openssl_ptr.h"
+#include "peer-client/chat/link_keys.h"
+#include "tests/integration/peer_link_fixture.h"
+
+namespace p2p::client {
+namespace {
+
+using asio::ip::tcp;
+using ::testing::IsEmpty;
+
+// A blocking connection from elsewhere, on the attacker's thread.
+class RawConnection {
+ public:
+  explicit RawConnection(uint16_t port) : socket_(io_) {
+    socket_.connect({asio::ip::address_v4::loopback(), port});
+    timeval limit{.tv_sec = 5, .tv_usec = 0};
+    ::setsockopt(socket_.native_handle(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+  }
+  void Send(ByteView bytes) {
+    asio::error_code ignored;
+    asio::write(socket_, asio::buffer(bytes.data(), bytes.size()), ignored);
+  }
+  // Bytes until the other side closes; -1 when it does not.
+  long CountUntilClosed() {
+    long count = 0;
+    uint8_t buffer[512];
+    while (true) {
+      const ssize_t n = ::recv(socket_.native_handle(), buffer, sizeof buffer, 0);
+      if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return -1;
+      if (n <= 0) return count;
+      count += n;
+    }
+  }
+  int fd() { return socket_.native_handle(); }
+
+ private:
+  asio::io_context io_;
+  tcp::socket socket_;
+};
+
+struct TlsAttempt {
+  const crypto::SigningKey* key = nullptr;  // Null: no certificate.
+  int version = TLS1_3_VERSION;
+  std::string alpn = std::string(wire::kPeerAlpn);  // Empty: none.
+  Bytes knock;
+  Bytes first_frame;  // Sent after the handshake.
+};
+
+struct TlsResult {
+  bool handshake = false;
+  int application_bytes = 0;
+};
+
+TlsResult RunTls(uint16_t port, const TlsAttempt& attempt) {
+  RawConnection connection(port);
+  connection.Send(attempt.knock);
+  const std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> ctx(SSL_CTX_new(TLS_client_method()),
+                                                              &SSL_CTX_free);
+  SSL_CTX_set_min_proto_version(ctx.get(), attempt.version);
+  SSL_CTX_set_max_proto_version(ctx.get(), attempt.version);
+  if (attempt.key != nullptr) {
+    const auto pem = *crypto::MakeDeviceCertificate(*attempt.key);
+    const crypto::BioPtr cert_bio(BIO_new_mem_buf(pem.certificate.data(), -1));
+    const crypto::BioPtr key_bio(BIO_new_mem_buf(pem.private_key.data(), -1));
+    const crypto::X509Ptr cert(PEM_read_bio_X509(cert_bio.get(), nullptr, nullptr, nullptr));
+    const crypto::PkeyPtr key(PEM_read_bio_PrivateKey(key_bio.get(), nullptr, nullptr, nullptr));
+    EXPECT_EQ(SSL_CTX_use_certificate(ctx.get(), cert.get()), 1);
+    EXPECT_EQ(SSL_CTX_use_PrivateKey(ctx.get(), key.get()), 1);
+  }
+  const std::unique_ptr<SSL, decltype(&SSL_free)> ssl(SSL_new(ctx.get()), &SSL_free);
+  if (!attempt.alpn.empty()) {
+    const std::string list = std::string(1, static_cast<char>(attempt.alpn.size())) + attempt.alpn;
+    SSL_set_alpn_protos(ssl.get(), reinterpret_cast<const unsigned char*>(list.data()),
+                        static_cast<unsigned>(list.size()));
+  }
+  SSL_set_fd(ssl.get(), connection.fd());
+  TlsResult result;
+  result.handshake = SSL_connect(ssl.get()) == 1;
+  if (!result.handshake) return result;
+  if (!attempt.first_frame.empty()) {
+    SSL_write(ssl.get(), attempt.first_frame.data(), static_cast<int>(attempt.first_frame.size()));
+  }
+  uint8_t buffer[512];
+  const int n = SSL_read(ssl.get(), buffer, sizeof buffer);
+  result.application_bytes = std::max(n, 0);
+  return result;
+}
+
+class HostileTest : public PeerLinkTest {
+ protected:
+  HostileTest()
+      : alice_(io_, "alice", timing_),
+        bob_(io_, "bob", timing_),
+        introduced_(Introduce(alice_, bob_)),
+        link_(DeriveLink(introduced_.introduction)) {
+    std::signal(SIGPIPE, SIG_IGN);  // The attacker's plain OpenSSL sockets raise it.
+    // Bob waits for alice; she does not come: the attacker does.
+    EXPECT_TRUE(Give(bob_, introduced_).ok());
+  }
+  Bytes Knock(LinkRole dialler = LinkRole::kRequester) {
+    const KnockBytes knock =
+        MakeKnock(DeriveKnockKey(link_), introduced_.introduction.id, dialler, random_.Array<16>());
+    return ToBytes(knock);
+  }
+  // Runs `attack` on a thread of its own while the clients' loop goes on.
+  template <class Attack>
+  void Run(Attack attack) {
+    std::atomic<bool> done = false;
+    std::thread thread([&] {
+      attack();
+      done = true;
+    });
+    EXPECT_TRUE(RunUntil([&] { return done.load(); }, 30s));
+    thread.join();
+    RunFor(50ms);
+  }
+  TlsResult Attack(TlsAttempt attempt) {
+    TlsResult result;
+    Run([&] { result = RunTls(bob_.port, attempt); });
+    return result;
+  }
+  long Knocking(const Bytes& bytes) {
+    long count = -2;
+    Run([&] {
+      RawConnection connection(bob_.port);
+      connection.Send(bytes);
+      count = connection.CountUntilClosed();
+    });
+    return count;
+  }
+  void ExpectBobSawNothing() {
+    EXPECT_THAT(bob_.opened, IsEmpty());
+    EXPECT_THAT(bob_.received, IsEmpty());
+    EXPECT_FALSE(bob_.manager->IsOpen("alice"));
+  }
+  // The link still works for who it is for.
+  void ExpectAliceGetsThrough() {
+    ASSERT_TRUE(Give(alice_, introduced_).ok());
+    EXPECT_TRUE(RunUntil([&] { return bob_.manager->IsOpen("alice"); }));
+  }
+
+  TestPeer alice_;
+  TestPeer bob_;
+  Introduced introduced_;
+  LinkSecret link_;
+};
+
+TEST_F(HostileTest, AWrongKnockIsClosedWithoutAByte) {
+  Bytes random(wire::kKnockSize);
+  random_.Fill(random);
+  EXPECT_EQ(Knocking(random), 0);
+  EXPECT_EQ(Knocking(Knock(LinkRole::kTarget)), 0);
+  Bytes altered = Knock();
+  altered[31] ^= 1;
+  EXPECT_EQ(Knocking(altered), 0);
+  Bytes http = ToBytes(AsBytes("GET / HTTP/1.1\r\nHost: example.org\r\n\r\n"));
+  EXPECT_EQ(Knocking(http), 0);
+  ExpectBobSawNothing();
+  ExpectAliceGetsThrough();
+}
+
+TEST_F(HostileTest, ALateKnockIsClosedWithoutAByte) {
+  const MonoTime start = clock_.Mono();
+  EXPECT_EQ(Knocking({}), 0);
+  EXPECT_GE(clock_.Mono() - start, timing_.knock);
+  Bytes half = Knock();
+  half.resize(16);
+  EXPECT_EQ(Knocking(half), 0);
+  ExpectBobSawNothing();
+}
+
+TEST_F(HostileTest, ARepeatedKnockIsClosedWithoutAByte) {
+  const Bytes knock = Knock();
+  const TlsResult first = Attack({.key = nullptr, .knock = knock, .first_frame = {}});
+  EXPECT_EQ(first.application_bytes, 0);
+  EXPECT_EQ(Knocking(knock), 0);
+  // After that knock no ClientHello is answered either.
+  EXPECT_FALSE(Attack({.key = &alice_.key, .knock = knock, .first_frame = {}}).handshake);
+  ExpectBobSawNothing();
+}
+
+TEST_F(HostileTest, TheRightKeyAndKnockReachTheHello) {
+  // The control: everything right, so that the refusals below are for the reason they name.
+  const TlsResult result = Attack({.key = &alice_.key, .knock = Knock(), .first_frame = {}});
+  EXPECT_TRUE(result.handshake);
+  EXPECT_EQ(result.application_bytes, 0);  // The listener speaks only after HELLO.
+}
+
+TEST_F(HostileTest, AnotherDeviceKeyIsRefused) {
+  const crypto::SigningKey mallory = crypto::SigningKey::Generate();
+  const Bytes junk(64, 0x0A);
+  EXPECT_EQ(Attack({.key = &mallory, .knock = Knock(), .first_frame = junk}).application_bytes, 0);
+  ExpectBobSawNothing();
+  ExpectAliceGetsThrough();
+}
+
+TEST_F(HostileTest, BobsOwnStolenKeyDoesNotMakeOneAliceToHim) {
+  EXPECT_EQ(Attack({.key = &bob_.key, .knock = Knock(), .first_frame = {}}).application_bytes, 0);
+  ExpectBobSawNothing();
+  ExpectAliceGetsThrough();
+}
+
+TEST_F(HostileTest, NoCertificateIsRefused) {
+  EXPECT_EQ(Attack({.key = nullptr, .knock = Knock(), .first_frame = {}}).application_bytes, 0);
+  ExpectBobSawNothing();
+  ExpectAliceGetsThrough();
+}
+
+TEST_F(HostileTest, OlderTlsIsRefused) {
+  EXPECT_FALSE(
+      Attack({.key = &alice_.key, .version = TLS1_2_VERSION, .knock = Knock(), .first_frame = {}})
+          .handshake);
+  ExpectBobSawNothing();
+}
+
+TEST_F(HostileTest, AnotherProtocolNameOrNoneIsRefused) {
+  EXPECT_FALSE(
+      Attack({.key = &alice_.key, .alpn = "h2", .knock = Knock(), .first_frame = {}}).handshake);
+  EXPECT_EQ(Attack({.key = &alice_.key, .alpn = "", .knock = Knock(), .first_frame = {}})
+                .application_bytes,
+            0);
+  ExpectBobSawNothing();
+  ExpectAliceGetsThrough();
+}
+
+TEST_F(HostileTest, TheRightKeyWithoutTheLinksProofIsRefused) {
+  // HELLO{intro_id, 32 zero bytes for a proof, versions 1 to 1}.
+  Bytes frame = *HexDecode("0000003a0a380a10");
+  frame.insert(frame.end(), introduced_.introduction.id.bytes.begin(),
+               introduced_.introduction.id.bytes.end());
+  const Bytes mac = *HexDecode("1220");
+  frame.insert(frame.end(), mac.begin(), mac.end());
+  frame.insert(frame.end(), 32, 0);
+  const Bytes versions = *HexDecode("18012001");
+  frame.insert(frame.end(), versions.begin(), versions.end());
+  const TlsResult result = Attack({.key = &alice_.key, .knock = Knock(), .first_frame = frame});
+  EXPECT_TRUE(result.handshake);
+  EXPECT_EQ(result.application_bytes, 0);
+  ExpectBobSawNothing();
+  ExpectAliceGetsThrough();
+}
+
+TEST_F(HostileTest, ALinksConnectionsAndASourcesUnprovenOnesAreBounded) {
+  Run([&] {
+    std::vector<std::unique_ptr<RawConnection>> held;
+    for (size_t i = 0; i < wire::kMaxUnprovenPerSource; ++i) {
+      held.push_back(std::make_unique<RawConnection>(bob_.port));
+    }
+    RawConnection one_more(bob_.port);
+    const auto start = std::chrono::steady_clock::now();
+    EXPECT_EQ(one_more.CountUntilClosed(), 0);
+    EXPECT_LT(std::chrono::steady_clock::now() - start, timing_.knock / 2);
+  });
+  RunFor(timing_.knock);
+  ExpectAliceGetsThrough();
+}
+
+TEST_F(HostileTest, AnAlteredIntroductionMakesNoLink) {
+  TestPeer carol(io_, "carol", timing_);
+  const Introduced good = Introduce(alice_, carol);
+  for (size_t i = 0; i < good.object.size(); ++i) {
+    Introduced bad = good;
+    bad.object[i] ^= 0x01;
+    ASSERT_FALSE(Give(carol, bad).ok()) << i;
+  }
+  Introduced other_signer = good;
+  other_signer.signature = crypto::SigningKey::Generate().Sign(good.object);
+  EXPECT_FALSE(Give(carol, other_signer).ok());
+  EXPECT_FALSE(Give(bob_, good).ok());  // Not for him.
+  EXPECT_THAT(carol.manager->Peers(), IsEmpty());
+  EXPECT_TRUE(Give(carol, good).ok());
+}
+
+TEST_F(HostileTest, ANonceServesOneIntroduction) {
+  TestPeer carol(io_, "carol", timing_);
+  Introduced first = Introduce(alice_, carol);
+  ASSERT_TRUE(Give(carol, first).ok());
+  Introduced second = first;
+  random_.Fill(second.introduction.id.bytes);
+  Sign(second);
+  EXPECT_FALSE(Give(carol, second).ok());
+}
+
+TEST_F(HostileTest, AListenerWithAnotherKeyIsReportedAndNotTalkedTo) {
+  // The server (or the network) leads alice to mallory, who knows everything but bob's key.
+  TestPeer mallory(io_, "bob", timing_);
+  Introduced lie = Introduce(alice_, bob_);
+  lie.introduction.target.chat_port = mallory.port;
+  Sign(lie);
+  Introduced mallorys = lie;
+  mallorys.introduction.target.device_key = mallory.key.public_key();
+  mallorys.introduction.target.nonce = mallory.manager->MakeNonce();
+  Sign(mallorys);
+  ASSERT_TRUE(Give(mallory, mallorys).ok());
+  ASSERT_TRUE(Give(alice_, lie).ok());
+  ASSERT_TRUE(RunUntil([&] { return !alice_.dial_failed.empty(); }));
+  EXPECT_THAT(alice_.opened, IsEmpty());
+  EXPECT_THAT(mallory.opened, IsEmpty());
+}
+
+}  // namespace
+}  // namespace p2p::client
