@@ -181,13 +181,16 @@ void ConnectionRegistry::SweepLocked() {
 }
 
 void ConnectionRegistry::LookAtSuspectsLocked() {
-  const auto settled = [&](Suspect& suspect) {
-    if (IsAlive(suspect.name)) return --suspect.looks_left == 0;
+  std::vector<Suspect> unsettled;
+  for (Suspect& suspect : suspects_) {
+    if (IsAlive(suspect.name)) {
+      if (--suspect.looks_left > 0) unsettled.push_back(suspect);
+      continue;
+    }
     if (table_.Find(suspect.name.cookie)) counters_.Add(Admission::kGone);
     table_.Remove(suspect.name.cookie);
-    return true;
-  };
-  suspects_.erase(std::remove_if(suspects_.begin(), suspects_.end(), settled), suspects_.end());
+  }
+  suspects_ = std::move(unsettled);
   next_look_ = clock_.Mono() + timing_.suspect;
 }
 
