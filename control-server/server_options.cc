@@ -100,8 +100,10 @@ void AddServerOptions(CLI::App& app, CommandLine& line) {
   app.add_option("--data-dir", line.data_dir, "where the server keeps its state");
   app.add_option("--tls-cert", line.tls_cert, "certificate chain, PEM")
       ->needs(app.add_option("--tls-key", line.tls_key, "its private key, PEM"));
+  // One value each, so that whatever follows is not swallowed.
   app.add_option("--tls-name", line.tls_names,
-                 "a further DNS name or address for the certificate that the server makes itself");
+                 "a further DNS name or address for the certificate that the server makes itself")
+      ->allow_extra_args(false);
   app.add_option("--max-connections", line.max_connections,
                  "serve at most this many clients (default: what the open-files limit allows)");
   app.add_option("--http-listen", line.http_listen, "address for metrics, or none (default none)");
@@ -109,7 +111,7 @@ void AddServerOptions(CLI::App& app, CommandLine& line) {
   app.add_option("--log-format", line.log_format, "text or json (default text)");
   app.add_flag("--reflection", line.reflection,
                "offer gRPC reflection (default: only when every address is loopback)");
-  app.add_option("--set", line.set, "timing.KEY=VALUE, for tests");
+  app.add_option("--set", line.set, "timing.KEY=VALUE, for tests")->allow_extra_args(false);
 }
 
 absl::StatusOr<ServerOptions> ResolveOptions(const CommandLine& line) {

@@ -109,7 +109,8 @@ void AddClientOptions(CLI::App& app, CommandLine& line) {
   app.add_option("--ca", line.ca, "verify the server by this authority (PEM file) and its name");
   app.add_flag("--trust-on-first-use", line.trust_on_first_use,
                "accept and remember the key of a server met for the first time");
-  app.add_option("--set", line.set, "timing.KEY=VALUE, for tests");
+  app.add_option("--set", line.set, "timing.KEY=VALUE, for tests")
+      ->allow_extra_args(false);  // One value each: HOST may follow.
 }
 
 absl::StatusOr<ClientOptions> ResolveOptions(const CommandLine& typed) {
