@@ -15,7 +15,9 @@ pkg_check_modules(EDIT REQUIRED IMPORTED_TARGET libedit)
 pkg_check_modules(UTF8PROC REQUIRED IMPORTED_TARGET libutf8proc)
 
 add_library(p2p_asio INTERFACE)
-target_compile_definitions(p2p_asio INTERFACE ASIO_STANDALONE ASIO_NO_DEPRECATED
+# Asio decides by a macro of libstdc++ that is not there yet when an Asio header comes first: sources would then disagree on
+# how coroutine frames are freed.
+target_compile_definitions(p2p_asio INTERFACE ASIO_STANDALONE ASIO_NO_DEPRECATED ASIO_HAS_STD_ALIGNED_ALLOC=1
   $<$<CXX_COMPILER_ID:Clang>:ASIO_HAS_CO_AWAIT=1> $<$<CXX_COMPILER_ID:Clang>:ASIO_HAS_STD_COROUTINE=1>)
 # g++ 12 takes Asio's frame allocator for a mismatch when a coroutine frame is larger than its cache.
 target_compile_options(p2p_asio INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-mismatched-new-delete>)
