@@ -109,7 +109,7 @@ void AppModel::OnCommand(Command command, Now now) {
 
 void AppModel::EnqueueBroadcast(std::string text, Now now) {
   ServerCommand command{cmd::Broadcast{std::move(text)}, HexEncode(context_.random.Array<16>()),
-                        now.mono + context_.options.timing.retention, 0};
+                        now.mono + context_.options.timing.retention, 0, false};
   if (!queue_.Push(std::move(command))) {
     return Error(absl::StatusCode::kResourceExhausted, "too many commands wait already");
   }
@@ -118,7 +118,9 @@ void AppModel::EnqueueBroadcast(std::string text, Now now) {
 
 void AppModel::Enqueue(Command command, Now now) {
   if (Is<cmd::Login>(command) || Is<cmd::Signup>(command)) queue_.DropLaterCredentials();
-  if (!queue_.Push({std::move(command), "", std::nullopt, 0})) {
+  const bool logging_in = session_.phase() == SessionFlow::Phase::kLoggingIn ||
+                          session_.phase() == SessionFlow::Phase::kAttaching;
+  if (!queue_.Push({std::move(command), "", std::nullopt, 0, logging_in})) {
     return Error(absl::StatusCode::kResourceExhausted, "too many commands wait already");
   }
   Pump(now);
@@ -258,8 +260,10 @@ void AppModel::RunLogin(Now) {
   const auto& login = std::get<cmd::Login>(current_->command);
   if (!session_.attached()) return session_.Login(*login.username, login.password->view());
   if (absl::EqualsIgnoreCase(*login.username, username())) {
-    auto choices = session_.session()->choices;
-    context_.out.Show(out::LoggedIn{username(), std::move(choices), false});
+    // Impatience is not a second log-in: the one that was under way has been told.
+    if (!current_->while_logging_in) {
+      context_.out.Show(out::LoggedIn{username(), session_.session()->choices, false});
+    }
   } else {
     Error(absl::StatusCode::kFailedPrecondition,
           absl::StrCat("logged in as ", username(), "; /logout first"));
@@ -281,7 +285,7 @@ bool AppModel::RunRequest(const cmd::Request& request, Now now) {
     }
     if (!requests_.ListIsFresh(now.mono)) {
       queue_.PushFront(std::move(*current_));
-      current_ = ServerCommand{cmd::List{true}, "", std::nullopt, 0};
+      current_ = ServerCommand{cmd::List{true}, "", std::nullopt, 0, false};
       context_.control.List();
       return true;
     }

@@ -39,6 +39,23 @@ TEST(SessionTest, SignUpThenLogInThenAttach) {
   EXPECT_EQ(world.broadcasts.attached, 1);
 }
 
+TEST(SessionTest, ImpatienceIsNotASecondLogIn) {
+  ClientWorld world;
+  world.model->Start(true, std::nullopt, world.now());
+  world.Hello();
+  world.model->OnCommand(cmd::Login{"alice", SecretText("pw")}, world.now());
+  world.model->OnCommand(cmd::Login{"alice", SecretText("pw")}, world.now());
+  world.model->OnLogin(world.MakeSession(), world.now());
+  world.Attached();
+  EXPECT_EQ(world.Shown<out::LoggedIn>().size(), 1u);
+  EXPECT_THAT(world.control.calls, ElementsAre("connect", "login alice pw", "attach 4400"));
+  // Asked later, it is answered: the script that asks waits for it.
+  world.model->OnCommand(cmd::Login{"Alice", SecretText("pw")}, world.now());
+  EXPECT_EQ(world.Shown<out::LoggedIn>().size(), 2u);
+  world.model->OnCommand(cmd::Login{"bob", SecretText("pw")}, world.now());
+  EXPECT_EQ(world.Shown<out::Error>()[0].code, "FAILED_PRECONDITION");
+}
+
 TEST(SessionTest, AFullServerIsTriedSixTimesAndThenOn) {
   ClientWorld world;
   world.model->Start(true, std::nullopt, world.now());
