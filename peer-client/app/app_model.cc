@@ -283,7 +283,7 @@ bool AppModel::RunRequest(const cmd::Request& request, Now now) {
       Error(absl::StatusCode::kInvalidArgument, "that is you");
       return false;
     }
-    if (!requests_.ListIsFresh(now.mono)) {
+    if (!requests_.ListIsFreshFor(request.peer, now.mono)) {
       queue_.PushFront(std::move(*current_));
       current_ = ServerCommand{cmd::List{true}, "", std::nullopt, 0, false};
       context_.control.List();

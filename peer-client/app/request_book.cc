@@ -15,6 +15,7 @@ constexpr size_t kMaxIncoming = 64;
 constexpr size_t kMaxOutgoing = 64;
 constexpr size_t kMinIdPrefix = 4;
 constexpr Duration kFresh = 10s;
+constexpr Duration kFreshForAbsent = 1s;
 
 bool IsNameChar(char c) {
   return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '.' || c == '-';
@@ -106,7 +107,9 @@ void RequestBook::SetActive(std::vector<out::ActiveClient> clients, MonoTime now
   list_at_ = now;
 }
 
-bool RequestBook::ListIsFresh(MonoTime now) const { return list_at_ && now - *list_at_ < kFresh; }
+bool RequestBook::ListIsFreshFor(absl::string_view target, MonoTime now) const {
+  return list_at_ && now - *list_at_ < (IsListed(target) ? kFresh : kFreshForAbsent);
+}
 
 bool RequestBook::IsListed(absl::string_view target) const {
   return std::any_of(active_.begin(), active_.end(), [target](const out::ActiveClient& client) {

@@ -34,7 +34,9 @@ class RequestBook {
   bool AnyIncoming(MonoTime now) const;
 
   void SetActive(std::vector<out::ActiveClient> clients, MonoTime now);
-  bool ListIsFresh(MonoTime now) const;  // Younger than 10 s.
+  // Whether the list need not be fetched before `target` is judged: not older than 10 s for one
+  // that is on it, than 1 s for one that is not (he may just have come).
+  bool ListIsFreshFor(absl::string_view target, MonoTime now) const;
   bool IsListed(absl::string_view target) const;
   void ForgetList() { list_at_.reset(); }
 

@@ -207,16 +207,16 @@ struct Renderer {
     if (o.field == PromptField::kTrustServer) {
       return absl::StrCat("This is the first time you meet ", style.server,
                           ". Its key has the fingerprint\n  ", Line(o.subject),
-                          "\nCompare it with what the server's operator tells you (the server "
-                          "prints it when it starts).\n");
+                          "\nCompare it with what the server's operator tells you "
+                          "(the server prints it when it starts).\n");
     }
     if (o.field == PromptField::kSendRequestAnyway) {
       return absl::StrCat(Line(o.subject),
-                          " is not on the list of active clients. A request for a name that does "
+                          " is not on the list of active clients.\nA request for a name that does "
                           "not exist ends your session.\n");
     }
     if (o.field == PromptField::kKeepBroadcast) {
-      return "There is no connection to the server now. The message can wait for it, for half an "
+      return "There is no connection to the server now.\nThe message can wait for it, for half an "
              "hour at most.\n";
     }
     return "";

@@ -125,6 +125,7 @@ class EditTerminal final : public Terminal {
       Install();
     }
     if (installed_) rl_set_prompt(prompt_.c_str());
+    WriteStdout(kClearLine);  // Installing has shown a prompt already.
     Redraw();
   }
 

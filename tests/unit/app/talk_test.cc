@@ -45,6 +45,18 @@ TEST(RequestTest, APersonIsAskedAboutANameThatIsNotOnTheList) {
   EXPECT_EQ(world.control.calls.back(), "request name carol ");
 }
 
+TEST(RequestTest, SomebodyWhoJustCameIsFoundWithoutAQuestion) {
+  ClientWorld world(Plain());
+  world.LogIn();
+  world.Line("1");
+  world.model->OnList(std::vector<out::ActiveClient>{{"alice", "10.0.0.1"}}, world.now());
+  world.Advance(3s);
+  world.Line("/request bob");
+  world.model->OnList(std::vector<out::ActiveClient>{{"bob", "10.0.0.7"}}, world.now());
+  EXPECT_THAT(world.Shown<out::Prompt>(), IsEmpty());
+  EXPECT_EQ(world.control.calls.back(), "request name bob ");
+}
+
 TEST(RequestTest, APersonsSlipsNeverReachTheServer) {
   ClientWorld world(Plain());
   world.LogIn();
