@@ -82,4 +82,10 @@ struct DeliveryRecord {
   bool operator==(const DeliveryRecord&) const = default;
 };
 
+struct DeliveryCounts {
+  size_t due = 0;  // Delivered ones included.
+  size_t delivered = 0;
+  bool operator==(const DeliveryCounts&) const = default;
+};
+
 }  // namespace p2p::server

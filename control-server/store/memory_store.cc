@@ -267,14 +267,18 @@ absl::StatusOr<std::vector<BroadcastRecord>> MemoryStore::ListLiveBroadcasts(Wal
   return out;
 }
 
-absl::StatusOr<std::vector<BroadcastRecord>> MemoryStore::ListBroadcasts(WallTime sent_since) {
+absl::StatusOr<std::vector<BroadcastRecord>> MemoryStore::ListBroadcasts(
+    std::optional<UserId> sender, WallTime sent_since, size_t limit) {
   std::vector<BroadcastRecord> out;
   for (const auto& [id, record] : broadcasts_) {
-    if (record.sent_at >= sent_since) out.push_back(record);
+    if (record.sent_at < sent_since || (sender && record.sender != *sender)) continue;
+    out.push_back(record);
+    out.back().text.clear();
   }
   std::stable_sort(out.begin(), out.end(), [](const BroadcastRecord& a, const BroadcastRecord& b) {
     return a.sent_at > b.sent_at;
   });
+  if (out.size() > limit) out.resize(limit);
   return out;
 }
 
@@ -316,6 +320,13 @@ absl::StatusOr<std::vector<DeliveryRecord>> MemoryStore::ListDeliveries(Broadcas
     out.push_back(it->second);
   }
   return out;
+}
+
+absl::StatusOr<DeliveryCounts> MemoryStore::CountDeliveries(BroadcastId broadcast) {
+  P2P_ASSIGN_OR_RETURN(const auto rows, ListDeliveries(broadcast));
+  DeliveryCounts counts{.due = rows.size()};
+  for (const auto& row : rows) counts.delivered += row.via != DeliveryVia::kNone ? 1 : 0;
+  return counts;
 }
 
 absl::Status MemoryStore::PurgeBroadcasts(WallTime now, WallTime details_before) {

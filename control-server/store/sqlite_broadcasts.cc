@@ -1,12 +1,17 @@
 #include "control-server/store/sqlite_broadcasts.h"
 
+#include <algorithm>
+
 namespace p2p::server {
 namespace {
 
-#define P2P_BROADCAST_SELECT                                                                \
-  "SELECT id, sender, coalesce(text, ''), idempotency_key, content_digest, signed_object, " \
-  "signature, sent_ms, expires_ms, omit_sender, revoked FROM broadcasts LEFT JOIN "         \
-  "broadcast_texts ON broadcast = id "
+#define P2P_BROADCAST_COLUMNS(text)                                        \
+  "id, sender, " text                                                      \
+  ", idempotency_key, content_digest, signed_object, signature, sent_ms, " \
+  "expires_ms, omit_sender, revoked"
+#define P2P_BROADCAST_SELECT       \
+  "SELECT " P2P_BROADCAST_COLUMNS( \
+      "coalesce(text, '')") " FROM broadcasts LEFT JOIN broadcast_texts ON broadcast = id "
 
 BroadcastRecord ReadBroadcast(Query& row) {
   BroadcastRecord record;
@@ -87,11 +92,17 @@ absl::StatusOr<std::vector<BroadcastRecord>> SqliteBroadcasts::ListLive(WallTime
   return out;
 }
 
-absl::StatusOr<std::vector<BroadcastRecord>> SqliteBroadcasts::List(WallTime sent_since) {
+absl::StatusOr<std::vector<BroadcastRecord>> SqliteBroadcasts::List(std::optional<UserId> sender,
+                                                                    WallTime sent_since,
+                                                                    size_t limit) {
   std::vector<BroadcastRecord> out;
   const absl::Status status = db_.Reading([&]() -> absl::Status {
-    Query query(db_, P2P_BROADCAST_SELECT "WHERE sent_ms >= ? ORDER BY sent_ms DESC, id");
-    query.Time(sent_since);
+    // An empty blob is no sender's id: it asks for all.
+    Query query(db_, "SELECT " P2P_BROADCAST_COLUMNS("''")
+                " FROM broadcasts WHERE sent_ms >= ? AND (?2 = x'' OR sender = ?2) "
+                "ORDER BY sent_ms DESC, id LIMIT ?");
+    query.Time(sent_since).Blob(sender ? sender->view() : ByteView());
+    query.Int(static_cast<int64_t>(std::min<size_t>(limit, INT32_MAX)));
     while (query.Next()) out.push_back(ReadBroadcast(query));
     return absl::OkStatus();
   });

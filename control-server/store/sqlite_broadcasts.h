@@ -1,6 +1,7 @@
 // Broadcasts in SQLite. Contract: store.h.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "control-server/domain/records.h"
@@ -15,7 +16,8 @@ class SqliteBroadcasts {
   absl::StatusOr<BroadcastRecord> FindByKey(UserId sender, absl::string_view idempotency_key);
   absl::StatusOr<BroadcastRecord> Get(BroadcastId id);
   absl::StatusOr<std::vector<BroadcastRecord>> ListLive(WallTime now);
-  absl::StatusOr<std::vector<BroadcastRecord>> List(WallTime sent_since);
+  absl::StatusOr<std::vector<BroadcastRecord>> List(std::optional<UserId> sender,
+                                                    WallTime sent_since, size_t limit);
   absl::Status Revoke(BroadcastId id);
   absl::Status Purge(WallTime now, WallTime details_before);
 

@@ -58,4 +58,17 @@ absl::StatusOr<std::vector<DeliveryRecord>> SqliteLedger::List(BroadcastId broad
   return out;
 }
 
+absl::StatusOr<DeliveryCounts> SqliteLedger::Count(BroadcastId broadcast) {
+  DeliveryCounts counts;
+  const absl::Status status = db_.Reading([&]() -> absl::Status {
+    Query query(db_, "SELECT count(*), total(via <> 0) FROM ledger WHERE broadcast = ?");
+    query.Blob(broadcast.view());
+    if (!query.Next()) return absl::InternalError("store: no count");
+    counts = {static_cast<size_t>(query.GetInt(0)), static_cast<size_t>(query.GetInt(1))};
+    return absl::OkStatus();
+  });
+  if (!status.ok()) return status;
+  return counts;
+}
+
 }  // namespace p2p::server

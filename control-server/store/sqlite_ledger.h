@@ -14,6 +14,7 @@ class SqliteLedger {
   absl::Status PutDue(const std::vector<DeliveryRecord>& rows);
   absl::Status MarkDelivered(BroadcastId broadcast, UserId user, DeliveryVia via, WallTime at);
   absl::StatusOr<std::vector<DeliveryRecord>> List(BroadcastId broadcast);
+  absl::StatusOr<DeliveryCounts> Count(BroadcastId broadcast);
 
  private:
   SqliteDb& db_;

@@ -100,8 +100,9 @@ absl::StatusOr<std::vector<BroadcastRecord>> SqliteStore::ListLiveBroadcasts(Wal
   return broadcasts_.ListLive(now);
 }
 
-absl::StatusOr<std::vector<BroadcastRecord>> SqliteStore::ListBroadcasts(WallTime sent_since) {
-  return broadcasts_.List(sent_since);
+absl::StatusOr<std::vector<BroadcastRecord>> SqliteStore::ListBroadcasts(
+    std::optional<UserId> sender, WallTime sent_since, size_t limit) {
+  return broadcasts_.List(sender, sent_since, limit);
 }
 
 absl::Status SqliteStore::RevokeBroadcast(BroadcastId id) { return broadcasts_.Revoke(id); }
@@ -117,6 +118,10 @@ absl::Status SqliteStore::MarkDelivered(BroadcastId broadcast, UserId user, Deli
 
 absl::StatusOr<std::vector<DeliveryRecord>> SqliteStore::ListDeliveries(BroadcastId broadcast) {
   return ledger_.List(broadcast);
+}
+
+absl::StatusOr<DeliveryCounts> SqliteStore::CountDeliveries(BroadcastId broadcast) {
+  return ledger_.Count(broadcast);
 }
 
 absl::Status SqliteStore::PurgeBroadcasts(WallTime now, WallTime details_before) {

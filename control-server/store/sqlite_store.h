@@ -51,13 +51,16 @@ class SqliteStore final : public Store {
                                                      absl::string_view idempotency_key) override;
   absl::StatusOr<BroadcastRecord> GetBroadcast(BroadcastId id) override;
   absl::StatusOr<std::vector<BroadcastRecord>> ListLiveBroadcasts(WallTime now) override;
-  absl::StatusOr<std::vector<BroadcastRecord>> ListBroadcasts(WallTime sent_since) override;
+  absl::StatusOr<std::vector<BroadcastRecord>> ListBroadcasts(std::optional<UserId> sender,
+                                                              WallTime sent_since,
+                                                              size_t limit) override;
   absl::Status RevokeBroadcast(BroadcastId id) override;
 
   absl::Status PutDue(const std::vector<DeliveryRecord>& rows) override;
   absl::Status MarkDelivered(BroadcastId broadcast, UserId user, DeliveryVia via,
                              WallTime at) override;
   absl::StatusOr<std::vector<DeliveryRecord>> ListDeliveries(BroadcastId broadcast) override;
+  absl::StatusOr<DeliveryCounts> CountDeliveries(BroadcastId broadcast) override;
 
   absl::Status PurgeBroadcasts(WallTime now, WallTime details_before) override;
 

@@ -15,6 +15,7 @@
 // - One thread at a time (the store thread, see store_queue.h). Blocks on the disk.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -79,8 +80,10 @@ class Store {
   virtual absl::StatusOr<BroadcastRecord> GetBroadcast(BroadcastId id) = 0;  // NotFound.
   virtual absl::StatusOr<std::vector<BroadcastRecord>> ListLiveBroadcasts(
       WallTime now) = 0;  // now < expires_at, not revoked; oldest first.
-  virtual absl::StatusOr<std::vector<BroadcastRecord>> ListBroadcasts(
-      WallTime sent_since) = 0;                              // Newest first.
+  // Newest first, at most `limit`, with empty texts; of one sender or of all.
+  virtual absl::StatusOr<std::vector<BroadcastRecord>> ListBroadcasts(std::optional<UserId> sender,
+                                                                      WallTime sent_since,
+                                                                      size_t limit) = 0;
   virtual absl::Status RevokeBroadcast(BroadcastId id) = 0;  // NotFound.
 
   // The delivery ledger. PutDue inserts rows that do not exist yet and leaves existing ones alone;
@@ -91,6 +94,7 @@ class Store {
   virtual absl::Status MarkDelivered(BroadcastId broadcast, UserId user, DeliveryVia via,
                                      WallTime at) = 0;
   virtual absl::StatusOr<std::vector<DeliveryRecord>> ListDeliveries(BroadcastId broadcast) = 0;
+  virtual absl::StatusOr<DeliveryCounts> CountDeliveries(BroadcastId broadcast) = 0;
 
   // Removes the text of broadcasts that expired before `now`, and rows (ledger included) of
   // broadcasts that expired and were sent before `details_before`. Text is gone from the files, not

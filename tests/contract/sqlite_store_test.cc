@@ -232,7 +232,7 @@ TEST_F(SqliteStoreTest, StoreThatFillsUpWithinAGroupRunsNothingOutsideOfIt) {
   });
   EXPECT_TRUE(absl::IsResourceExhausted(full)) << full;
   EXPECT_TRUE(absl::IsNotFound(store.GetAccount(bob.id).status()));
-  EXPECT_TRUE(store.ListBroadcasts(WallFromMs(0))->empty());
+  EXPECT_TRUE(store.ListBroadcasts(std::nullopt, WallFromMs(0), 10)->empty());
   EXPECT_TRUE(store.CreateAccount(bob).ok());
 }
 
@@ -300,7 +300,7 @@ TEST_F(SqliteStoreTest, PowerCutInsideAGroupLeavesNothingOfIt) {
     const auto survived = SqliteStore::Open(after);
     ASSERT_TRUE(survived.ok()) << survived.status();
     EXPECT_TRUE((*survived)->FindAccount("alice").ok());
-    EXPECT_TRUE((*survived)->ListBroadcasts(WallFromMs(0))->empty());
+    EXPECT_TRUE((*survived)->ListBroadcasts(std::nullopt, WallFromMs(0), 10)->empty());
   }
 }
 

@@ -419,12 +419,17 @@ TYPED_TEST(StoreContractTest, LiveMeansNotExpiredAndNotRevoked) {
   EXPECT_TRUE(this->store().GetBroadcast(revoked.id)->revoked);
 }
 
-TYPED_TEST(StoreContractTest, BroadcastsAreListedNewestFirst) {
+TYPED_TEST(StoreContractTest, BroadcastsAreListedNewestFirstWithoutTexts) {
   const UserId alice = this->random_.template NewId<UserId>();
-  const BroadcastRecord a = this->Sent(alice, kNow);
-  const BroadcastRecord b = this->Sent(alice, kNow + 1s);
+  const UserId bob = this->random_.template NewId<UserId>();
+  BroadcastRecord a = this->Sent(alice, kNow);
+  BroadcastRecord b = this->Sent(bob, kNow + 1s);
+  BroadcastRecord c = this->Sent(alice, kNow + 2s);
   this->Sent(alice, kNow - 1ms);
-  EXPECT_THAT(*this->store().ListBroadcasts(kNow), ElementsAre(b, a));
+  for (auto* record : {&a, &b, &c}) record->text.clear();
+  EXPECT_THAT(*this->store().ListBroadcasts(std::nullopt, kNow, 100), ElementsAre(c, b, a));
+  EXPECT_THAT(*this->store().ListBroadcasts(std::nullopt, kNow, 2), ElementsAre(c, b));
+  EXPECT_THAT(*this->store().ListBroadcasts(alice, kNow, 100), ElementsAre(c, a));
 }
 
 // ---- The ledger ---------------------------------------------------------------------------------
@@ -466,6 +471,16 @@ TYPED_TEST(StoreContractTest, DeliveryIsWrittenOnceAndNeverChanges) {
   this->Reopen();
   EXPECT_THAT(*this->store().ListDeliveries(hello.id),
               ElementsAre(DeliveryRecord{hello.id, alice.id, kNow, DeliveryVia::kUdp, kNow + 1s}));
+}
+
+TYPED_TEST(StoreContractTest, DeliveriesAreCounted) {
+  const Account alice = this->Created("alice");
+  const Account bob = this->Created("bob");
+  const BroadcastRecord hello = this->Sent(alice.id, kNow);
+  EXPECT_EQ(*this->store().CountDeliveries(hello.id), DeliveryCounts{});
+  ASSERT_TRUE(this->store().PutDue({{hello.id, alice.id, kNow}, {hello.id, bob.id, kNow}}).ok());
+  ASSERT_TRUE(this->store().MarkDelivered(hello.id, bob.id, DeliveryVia::kUdp, kNow).ok());
+  EXPECT_EQ(*this->store().CountDeliveries(hello.id), (DeliveryCounts{.due = 2, .delivered = 1}));
 }
 
 TYPED_TEST(StoreContractTest, PurgeTakesExpiredTextAndThenTheDetails) {

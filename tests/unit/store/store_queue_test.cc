@@ -255,8 +255,9 @@ class FailingStore : public Store {
   absl::StatusOr<std::vector<BroadcastRecord>> ListLiveBroadcasts(WallTime now) override {
     return inner_.ListLiveBroadcasts(now);
   }
-  absl::StatusOr<std::vector<BroadcastRecord>> ListBroadcasts(WallTime t) override {
-    return inner_.ListBroadcasts(t);
+  absl::StatusOr<std::vector<BroadcastRecord>> ListBroadcasts(std::optional<UserId> s, WallTime t,
+                                                              size_t n) override {
+    return inner_.ListBroadcasts(s, t, n);
   }
   absl::Status RevokeBroadcast(BroadcastId id) override { return inner_.RevokeBroadcast(id); }
   absl::Status PutDue(const std::vector<DeliveryRecord>& rows) override {
@@ -267,6 +268,9 @@ class FailingStore : public Store {
   }
   absl::StatusOr<std::vector<DeliveryRecord>> ListDeliveries(BroadcastId b) override {
     return inner_.ListDeliveries(b);
+  }
+  absl::StatusOr<DeliveryCounts> CountDeliveries(BroadcastId b) override {
+    return inner_.CountDeliveries(b);
   }
   absl::Status PurgeBroadcasts(WallTime now, WallTime before) override {
     return inner_.PurgeBroadcasts(now, before);
