@@ -8,8 +8,10 @@
 #include <cstdio>
 
 #include "CLI/CLI.hpp"
+#include "absl/strings/str_split.h"
 #include "common/base/log.h"
 #include "common/base/text.h"
+#include "control-server/admin/user_commands.h"
 #include "control-server/health_probe.h"
 #include "control-server/server.h"
 #include "control-server/server_options.h"
@@ -115,6 +117,21 @@ int Health(const CommandLine& line, std::string target) {
   return absl::IsUnavailable(healthy) ? kUnreachable : kError;
 }
 
+// On the data directory of a server that is not running.
+int Users(const CommandLine& line, const CLI::App& user, const UserCommandLine& user_line) {
+  const auto options = ResolveOptions(line);
+  if (!options.ok()) {
+    Complain(options.status().message());
+    return kBadConfiguration;
+  }
+  const auto output = RunUserCommand(user, user_line, options->data_dir);
+  if (!output.ok()) {
+    for (const auto& finding : absl::StrSplit(output.status().message(), '\n')) Complain(finding);
+    return kError;
+  }
+  return std::fputs(output->c_str(), stdout) >= 0 && std::fflush(stdout) == 0 ? kOk : kError;
+}
+
 int Main(int argc, char** argv) {
   QuietGrpc();
   HardenProcess();
@@ -129,6 +146,8 @@ int Main(int argc, char** argv) {
   auto* health = app.add_subcommand("health", "ask a running server whether it serves");
   std::string target;
   health->add_option("target", target, "HOST:PORT (default: this host, the configured port)");
+  UserCommandLine user_line;
+  auto* user = AddUserCommands(app, user_line);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -136,6 +155,7 @@ int Main(int argc, char** argv) {
   }
   if (*check_config) return CheckConfig(line);
   if (*health) return Health(line, target);
+  if (*user) return Users(line, *user, user_line);
   return Serve(line);
 }
 
