@@ -28,13 +28,18 @@ void HubRelayEvents::Drain() {
 }
 
 void HubRelayEvents::Tell(const Event& event) {
+  if (std::holds_alternative<Restarted>(event)) {
+    if (feed_sessions_) feed_sessions_();
+    asio::post(hub_, [this] {
+      for (relay::RelayEvents* listener : listeners_) listener->OnRelayRestarted();
+    });
+    return;
+  }
   for (relay::RelayEvents* listener : listeners_) {
     if (const auto* delivered = std::get_if<Delivered>(&event)) {
       listener->OnDelivered(delivered->session, delivered->broadcast);
     } else if (const auto* reachable = std::get_if<Reachable>(&event)) {
       listener->OnReachable(reachable->session, reachable->reachable);
-    } else {
-      listener->OnRelayRestarted();
     }
   }
 }

@@ -4,6 +4,7 @@
 #include <variant>
 #include <vector>
 
+#include "absl/functional/any_invocable.h"
 #include "asio/io_context.hpp"
 #include "common/base/counters.h"
 #include "common/base/mutex.h"
@@ -18,10 +19,13 @@ class HubRelayEvents final : public relay::RelayEvents {
   // The hub runs no handler after its destruction.
   explicit HubRelayEvents(asio::io_context& hub) : hub_(hub) {}
 
-  // Called on the hub thread for every event, in the order in which they were added: add the one
-  // that feeds the sessions again after OnRelayRestarted before the one that feeds broadcasts.
-  // Before the relay starts.
+  // Called on the hub thread for every event, in the order in which they were added. Before the
+  // relay starts.
   void AddListener(relay::RelayEvents& listener) { listeners_.push_back(&listener); }
+  // Called on the hub thread when the relay lost everything, to feed it the sessions again. What it
+  // posts to the hub runs before the listeners hear of it: they queue for sessions that exist.
+  // Before the relay starts.
+  void SetFeedSessions(absl::AnyInvocable<void()> feed) { feed_sessions_ = std::move(feed); }
 
   // Any thread. Beyond kMaxWaiting reports are dropped and counted: an acknowledgement that is lost
   // here makes the channel offer the broadcast again, which the client acknowledges again.
@@ -53,6 +57,7 @@ class HubRelayEvents final : public relay::RelayEvents {
 
   asio::io_context& hub_;
   std::vector<relay::RelayEvents*> listeners_;
+  absl::AnyInvocable<void()> feed_sessions_;
   Counters<RelayEventCount> counters_;
   Mutex mu_;
   std::vector<Event> waiting_ ABSL_GUARDED_BY(mu_);  // Not empty: a drain is posted.

@@ -32,6 +32,7 @@ class RecordingRelay final : public relay::RelayPort {
   void Queue(ConnId session, BroadcastId broadcast) override {
     MutexLock lock(mu_);
     // A real relay ignores what it does not know: an order in the wrong sequence is lost.
+    if (!sessions_.contains(session)) return;
     if (broadcasts_.contains(broadcast)) queued_.emplace_back(session, broadcast);
   }
 

@@ -81,6 +81,12 @@ class Process {
         authenticator_(sessions_, connections_),
         service_(authenticator_, desk_, queue_, clock, timing) {
     events_.AddListener(desk_);
+    events_.SetFeedSessions([this] {
+      // Like a hub: not at once, but on its own turn.
+      asio::post(hub_, [this] {
+        for (const ConnId& conn : attached_) relay_.AddSession(conn, Secret<32>());
+      });
+    });
     EXPECT_TRUE(desk_.Restore().ok());
     thread_ = std::thread([this] { hub_.run(); });
     grpc::ServerBuilder builder;
@@ -123,6 +129,8 @@ class Process {
   };
   Attached Attach(const Account& account) {
     Attached out{random_.NewId<ConnId>(), std::make_shared<RecordingChannel>()};
+    relay_.AddSession(out.conn, Secret<32>());
+    attached_.push_back(out.conn);
     OnHub([&] { desk_.OnAttached({account.id, account.username, out.conn, {}, out.channel}); });
     return out;
   }
@@ -145,6 +153,7 @@ class Process {
   BroadcastPurger purger_;
   SessionTable sessions_;
   NoConnections connections_;
+  std::vector<ConnId> attached_;
   Authenticator authenticator_;
   BroadcastService service_;
   std::unique_ptr<grpc::Server> server_;
@@ -385,7 +394,7 @@ TEST_F(BroadcastServiceTest, RelayThatRestartedIsFedAgain) {
   const auto response = Sent(Text("hello"));
   process_->relay().ForgetEverything();
   process_->events().OnRelayRestarted();
-  process_->OnHub([] {});
+  for (int turn = 0; turn < 3; ++turn) process_->OnHub([] {});
   EXPECT_THAT(process_->relay().queued(), ElementsAre(Pair(bob.conn, IdOf(response))));
 }
 
