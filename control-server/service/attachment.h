@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "common/base/id.h"
 #include "common/net/address.h"
@@ -18,6 +19,13 @@ class ChannelSink {
   // False when the channel is closed or its queue is full (then it is being cut); the event is
   // dropped.
   virtual bool Push(std::shared_ptr<const v1::ServerEvent> event) = 0;
+  // For what many channels share and what can be plenty at once, such as the broadcasts that wait
+  // for a late joiner: goes out after everything that was pushed, as fast as the client reads, and
+  // is not counted as bytes waiting. False: closed, or too many wait; the event is dropped, the
+  // channel goes on.
+  virtual bool PushShared(std::shared_ptr<const v1::ServerEvent> event) {
+    return Push(std::move(event));
+  }
 };
 
 struct Attachment {

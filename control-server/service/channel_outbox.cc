@@ -35,6 +35,16 @@ bool ChannelOutbox::Push(std::shared_ptr<const v1::ServerEvent> event) {
   return taken;
 }
 
+bool ChannelOutbox::PushShared(std::shared_ptr<const v1::ServerEvent> event) {
+  {
+    MutexLock lock(mu_);
+    if (ending_ || shared_.size() == kMaxShared) return false;
+    shared_.push_back(std::move(event));
+  }
+  Drive();
+  return true;
+}
+
 void ChannelOutbox::Read() {
   {
     MutexLock lock(mu_);
@@ -97,7 +107,14 @@ void ChannelOutbox::Append(std::shared_ptr<const v1::ServerEvent> event) {
   bytes_ += bytes;
 }
 
+void ChannelOutbox::RefillFromShared() {
+  if (ending_ || writing_ || !queue_.empty() || shared_.empty()) return;
+  Append(std::move(shared_.front()));
+  shared_.pop_front();
+}
+
 void ChannelOutbox::DropWaiting() {
+  shared_.clear();
   while (queue_.size() > (writing_ ? 1u : 0u)) {
     bytes_ -= queue_.back().bytes;
     queue_.pop_back();
@@ -106,6 +123,7 @@ void ChannelOutbox::DropWaiting() {
 
 ChannelOutbox::Step ChannelOutbox::Next() {
   if (starting_ || finished_) return Step::kNone;
+  RefillFromShared();
   if (!writing_ && !queue_.empty()) {
     writing_ = true;
     writing_since_ = clock_.Mono();

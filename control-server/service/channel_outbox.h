@@ -30,16 +30,18 @@ class ChannelOutbox final : public ChannelSink {
  public:
   static constexpr size_t kMaxEvents = 256;
   static constexpr size_t kMaxBytes = 1 << 20;  // Of serialised events.
+  static constexpr size_t kMaxShared = 4096;    // Pointers to events that others hold too.
 
   ChannelOutbox(ChannelDriver& driver, const Clock& clock) : driver_(driver), clock_(clock) {}
 
   // False: ended, or the queue is full. A full queue ends the channel: what waits is dropped, the
   // client is told that it was too slow.
   bool Push(std::shared_ptr<const v1::ServerEvent> event) override ABSL_LOCKS_EXCLUDED(mu_);
+  bool PushShared(std::shared_ptr<const v1::ServerEvent> event) override ABSL_LOCKS_EXCLUDED(mu_);
   // The next event may be read. One read is in flight at most; the caller asks once per event.
   void Read() ABSL_LOCKS_EXCLUDED(mu_);
-  // Finishes the call with `status` after what is queued and then `last` (may be null) went out.
-  // The first ending counts.
+  // Finishes the call with `status` after what was pushed (shared events not) and then `last` (may
+  // be null) went out. The first ending counts.
   void End(std::shared_ptr<const v1::ServerEvent> last, grpc::Status status)
       ABSL_LOCKS_EXCLUDED(mu_);
   // The client is gone: nothing more can be sent.
@@ -61,6 +63,8 @@ class ChannelOutbox final : public ChannelSink {
   };
 
   void Append(std::shared_ptr<const v1::ServerEvent> event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Takes the next shared event once nothing else waits.
+  void RefillFromShared() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void DropWaiting() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   Step Next() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Starts whatever is due, one operation at a time and never under the lock: gRPC may call back
@@ -71,6 +75,7 @@ class ChannelOutbox final : public ChannelSink {
   const Clock& clock_;
   mutable Mutex mu_;
   std::deque<Queued> queue_ ABSL_GUARDED_BY(mu_);  // The front one is in flight while writing_.
+  std::deque<std::shared_ptr<const v1::ServerEvent>> shared_ ABSL_GUARDED_BY(mu_);
   size_t bytes_ ABSL_GUARDED_BY(mu_) = 0;
   bool starting_ ABSL_GUARDED_BY(mu_) = false;  // Somebody is inside a call of the driver.
   bool writing_ ABSL_GUARDED_BY(mu_) = false;

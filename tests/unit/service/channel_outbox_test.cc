@@ -129,6 +129,31 @@ TEST_F(ChannelOutboxTest, BytesThatWentOutMakeRoomAgain) {
   }
 }
 
+TEST_F(ChannelOutboxTest, SharedEventsNeverFillTheQueueAndGiveWayToOthers) {
+  const std::string big(60 * 1024, 'x');
+  for (int i = 0; i < 100; ++i) EXPECT_TRUE(outbox_.PushShared(Say(big)));  // 6 MiB at once.
+  EXPECT_TRUE(outbox_.Push(Say("urgent")));
+  driver_.Written(true);
+  EXPECT_EQ(driver_.done.back(), "write urgent");
+  for (int i = 0; i < 100; ++i) driver_.Written(true);
+  EXPECT_EQ(driver_.done.size(), 101u);
+  EXPECT_FALSE(driver_.writing);
+  EXPECT_FALSE(outbox_.overflowed());
+}
+
+TEST_F(ChannelOutboxTest, SharedEventsAreBoundedAndTheEndDoesNotWaitForThem) {
+  for (size_t i = 0; i <= ChannelOutbox::kMaxShared; ++i) {
+    ASSERT_TRUE(outbox_.PushShared(Say("x"))) << i;  // One of them is being written.
+  }
+  EXPECT_FALSE(outbox_.PushShared(Say("x")));
+  EXPECT_FALSE(outbox_.overflowed());
+  outbox_.End(Say("last"), grpc::Status::OK);
+  driver_.Written(true);
+  driver_.Written(true);
+  EXPECT_THAT(driver_.done, ElementsAre("write x", "write last", "finish"));
+  EXPECT_FALSE(outbox_.PushShared(Say("x")));
+}
+
 TEST_F(ChannelOutboxTest, KnowsSinceWhenTheClientDoesNotRead) {
   const MonoTime start = clock_.Mono();
   outbox_.Push(Say("a"));
