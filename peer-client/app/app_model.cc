@@ -7,6 +7,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
+#include "common/base/text.h"
 #include "peer-client/app/plain_input.h"
 
 namespace p2p::client {
@@ -64,6 +65,9 @@ void AppModel::Error(absl::StatusCode code, std::string message) {
 // Input ---------------------------------------------------------------------------------------
 
 void AppModel::OnLine(absl::string_view line, Now now) {
+  if (!IsValidUtf8(line)) {  // The server's library would refuse it without a word.
+    return context_.out.Show(out::Error{"BAD_COMMAND", "the line is not UTF-8 text", ""});
+  }
   if (prompts_.open()) {
     auto answer = prompts_.OnLine(line);
     std::visit(Overload{[](std::monostate) {},

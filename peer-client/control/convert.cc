@@ -86,6 +86,9 @@ CallError ToCallError(const grpc::Status& status, bool answered) {
   error.message = answered ? status.error_message() : DescribeTransport(status);
   error.answered = answered;
   if (answered) ReadDetails(status, error);
+  if (answered && error.message.empty() && error.code == absl::StatusCode::kUnimplemented) {
+    error.message = "the server does not offer this";
+  }
   return error;
 }
 

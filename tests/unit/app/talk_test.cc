@@ -239,6 +239,9 @@ TEST(CommandTest, UnknownOnesAndFilesAreAnsweredAtOnce) {
   world.Line("/sendfile bob /tmp/x");
   EXPECT_EQ(world.Shown<out::Error>()[0].code, "BAD_COMMAND");
   EXPECT_EQ(world.Shown<out::Error>()[1].code, "UNIMPLEMENTED");
+  world.Line("/msg bob \xff");
+  EXPECT_EQ(world.Shown<out::Error>()[2].code, "BAD_COMMAND");
+  EXPECT_THAT(world.peers.sent, IsEmpty());
   world.Line("/quit");
   EXPECT_EQ(world.model->exit_code(), ExitCode::kOk);
 }
