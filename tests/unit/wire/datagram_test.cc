@@ -210,7 +210,8 @@ TEST(FrameTest, EveryShortOrLongBodyIsRefused) {
 }
 
 TEST(FrameTest, CursorStopsAtALengthBeyondTheEnd) {
-  FrameCursor cursor(Bytes{0x04, 0x00, 0x09, 1, 2, 3});
+  const Bytes frames = {0x04, 0x00, 0x09, 1, 2, 3};
+  FrameCursor cursor(frames);
   EXPECT_FALSE(cursor.Next().has_value());
   EXPECT_FALSE(cursor.ok());
 }
