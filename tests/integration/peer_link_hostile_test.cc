@@ -4,8 +4,8 @@
 #include <openssl/ssl.h>
 #include <sys/socket.h>
 
-#include <asio/connect.hpp>
 #include <asio/ip/tcp.hpp>
+#include <asio/post.hpp>
 #include <asio/read.hpp>
 #include <asio/write.hpp>
 #include <atomic>
@@ -59,7 +59,41 @@ struct TlsAttempt {
   std::string alpn = std::string(wire::kPeerAlpn);  // Empty: none.
   Bytes knock;
   Bytes first_frame;  // Sent after the handshake.
+  // Set: a HELLO with the right proof is sent instead, as by one who knows the link.
+  const LinkSecret* link = nullptr;
+  RequestId intro_id = {};
 };
+
+// HELLO{intro_id, mac, versions 1 to 1}.
+Bytes HelloFrame(const RequestId& intro_id, ByteView mac) {
+  ByteWriter out;
+  out.Append(*HexDecode("0000003a0a380a10")).Append(intro_id.view());
+  out.Append(*HexDecode("1220")).Append(mac).Append(*HexDecode("18012001"));
+  return out.Release();
+}
+
+using SslCtxPtr = std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)>;
+using SslPtr = std::unique_ptr<SSL, decltype(&SSL_free)>;
+
+void UseKey(SSL_CTX* ctx, const crypto::SigningKey& signing_key) {
+  const auto pem = *crypto::MakeDeviceCertificate(signing_key);
+  const crypto::BioPtr cert_bio(BIO_new_mem_buf(pem.certificate.data(), -1));
+  const crypto::BioPtr key_bio(BIO_new_mem_buf(pem.private_key.data(), -1));
+  const crypto::X509Ptr cert(PEM_read_bio_X509(cert_bio.get(), nullptr, nullptr, nullptr));
+  const crypto::PkeyPtr key(PEM_read_bio_PrivateKey(key_bio.get(), nullptr, nullptr, nullptr));
+  EXPECT_EQ(SSL_CTX_use_certificate(ctx, cert.get()), 1);
+  EXPECT_EQ(SSL_CTX_use_PrivateKey(ctx, key.get()), 1);
+}
+
+Bytes ProvenHello(SSL* ssl, const TlsAttempt& attempt) {
+  Bytes exporter(wire::kExporterSize);
+  EXPECT_EQ(
+      SSL_export_keying_material(ssl, exporter.data(), exporter.size(), wire::kExporterLabel.data(),
+                                 wire::kExporterLabel.size(), nullptr, 0, 0),
+      1);
+  return HelloFrame(attempt.intro_id,
+                    HelloMac(attempt.link->view(), exporter, LinkRole::kRequester));
+}
 
 struct TlsResult {
   bool handshake = false;
@@ -69,20 +103,11 @@ struct TlsResult {
 TlsResult RunTls(uint16_t port, const TlsAttempt& attempt) {
   RawConnection connection(port);
   connection.Send(attempt.knock);
-  const std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> ctx(SSL_CTX_new(TLS_client_method()),
-                                                              &SSL_CTX_free);
+  const SslCtxPtr ctx(SSL_CTX_new(TLS_client_method()), &SSL_CTX_free);
   SSL_CTX_set_min_proto_version(ctx.get(), attempt.version);
   SSL_CTX_set_max_proto_version(ctx.get(), attempt.version);
-  if (attempt.key != nullptr) {
-    const auto pem = *crypto::MakeDeviceCertificate(*attempt.key);
-    const crypto::BioPtr cert_bio(BIO_new_mem_buf(pem.certificate.data(), -1));
-    const crypto::BioPtr key_bio(BIO_new_mem_buf(pem.private_key.data(), -1));
-    const crypto::X509Ptr cert(PEM_read_bio_X509(cert_bio.get(), nullptr, nullptr, nullptr));
-    const crypto::PkeyPtr key(PEM_read_bio_PrivateKey(key_bio.get(), nullptr, nullptr, nullptr));
-    EXPECT_EQ(SSL_CTX_use_certificate(ctx.get(), cert.get()), 1);
-    EXPECT_EQ(SSL_CTX_use_PrivateKey(ctx.get(), key.get()), 1);
-  }
-  const std::unique_ptr<SSL, decltype(&SSL_free)> ssl(SSL_new(ctx.get()), &SSL_free);
+  if (attempt.key != nullptr) UseKey(ctx.get(), *attempt.key);
+  const SslPtr ssl(SSL_new(ctx.get()), &SSL_free);
   if (!attempt.alpn.empty()) {
     const std::string list = std::string(1, static_cast<char>(attempt.alpn.size())) + attempt.alpn;
     SSL_set_alpn_protos(ssl.get(), reinterpret_cast<const unsigned char*>(list.data()),
@@ -92,9 +117,9 @@ TlsResult RunTls(uint16_t port, const TlsAttempt& attempt) {
   TlsResult result;
   result.handshake = SSL_connect(ssl.get()) == 1;
   if (!result.handshake) return result;
-  if (!attempt.first_frame.empty()) {
-    SSL_write(ssl.get(), attempt.first_frame.data(), static_cast<int>(attempt.first_frame.size()));
-  }
+  const Bytes first =
+      attempt.link != nullptr ? ProvenHello(ssl.get(), attempt) : attempt.first_frame;
+  if (!first.empty()) SSL_write(ssl.get(), first.data(), static_cast<int>(first.size()));
   uint8_t buffer[512];
   const int n = SSL_read(ssl.get(), buffer, sizeof buffer);
   result.application_bytes = std::max(n, 0);
@@ -133,6 +158,14 @@ class HostileTest : public PeerLinkTest {
     TlsResult result;
     Run([&] { result = RunTls(bob_.port, attempt); });
     return result;
+  }
+  // Knock, HELLO and all as alice would, but for what the caller changes.
+  TlsAttempt AsAlice() {
+    return {.key = &alice_.key,
+            .knock = Knock(),
+            .first_frame = {},
+            .link = &link_,
+            .intro_id = introduced_.introduction.id};
   }
   long Knocking(const Bytes& bytes) {
     long count = -2;
@@ -186,69 +219,73 @@ TEST_F(HostileTest, ALateKnockIsClosedWithoutAByte) {
 
 TEST_F(HostileTest, ARepeatedKnockIsClosedWithoutAByte) {
   const Bytes knock = Knock();
-  const TlsResult first = Attack({.key = nullptr, .knock = knock, .first_frame = {}});
+  TlsAttempt attempt = AsAlice();
+  attempt.knock = knock;
+  attempt.key = nullptr;
+  const TlsResult first = Attack(attempt);
   EXPECT_EQ(first.application_bytes, 0);
   EXPECT_EQ(Knocking(knock), 0);
   // After that knock no ClientHello is answered either.
-  EXPECT_FALSE(Attack({.key = &alice_.key, .knock = knock, .first_frame = {}}).handshake);
+  attempt.key = &alice_.key;
+  EXPECT_FALSE(Attack(attempt).handshake);
   ExpectBobSawNothing();
 }
 
-TEST_F(HostileTest, TheRightKeyAndKnockReachTheHello) {
-  // The control: everything right, so that the refusals below are for the reason they name.
-  const TlsResult result = Attack({.key = &alice_.key, .knock = Knock(), .first_frame = {}});
+TEST_F(HostileTest, WhoHasEverythingIsAnswered) {
+  // The control: the refusals below are for the one thing that each of them changes.
+  const TlsResult result = Attack(AsAlice());
   EXPECT_TRUE(result.handshake);
-  EXPECT_EQ(result.application_bytes, 0);  // The listener speaks only after HELLO.
+  EXPECT_GT(result.application_bytes, 0);
 }
 
 TEST_F(HostileTest, AnotherDeviceKeyIsRefused) {
   const crypto::SigningKey mallory = crypto::SigningKey::Generate();
-  const Bytes junk(64, 0x0A);
-  EXPECT_EQ(Attack({.key = &mallory, .knock = Knock(), .first_frame = junk}).application_bytes, 0);
+  TlsAttempt attempt = AsAlice();
+  attempt.key = &mallory;
+  EXPECT_EQ(Attack(attempt).application_bytes, 0);
   ExpectBobSawNothing();
   ExpectAliceGetsThrough();
 }
 
 TEST_F(HostileTest, BobsOwnStolenKeyDoesNotMakeOneAliceToHim) {
-  EXPECT_EQ(Attack({.key = &bob_.key, .knock = Knock(), .first_frame = {}}).application_bytes, 0);
+  TlsAttempt attempt = AsAlice();
+  attempt.key = &bob_.key;
+  EXPECT_EQ(Attack(attempt).application_bytes, 0);
   ExpectBobSawNothing();
   ExpectAliceGetsThrough();
 }
 
 TEST_F(HostileTest, NoCertificateIsRefused) {
-  EXPECT_EQ(Attack({.key = nullptr, .knock = Knock(), .first_frame = {}}).application_bytes, 0);
+  TlsAttempt attempt = AsAlice();
+  attempt.key = nullptr;
+  EXPECT_EQ(Attack(attempt).application_bytes, 0);
   ExpectBobSawNothing();
   ExpectAliceGetsThrough();
 }
 
 TEST_F(HostileTest, OlderTlsIsRefused) {
-  EXPECT_FALSE(
-      Attack({.key = &alice_.key, .version = TLS1_2_VERSION, .knock = Knock(), .first_frame = {}})
-          .handshake);
+  TlsAttempt attempt = AsAlice();
+  attempt.version = TLS1_2_VERSION;
+  EXPECT_FALSE(Attack(attempt).handshake);
   ExpectBobSawNothing();
 }
 
 TEST_F(HostileTest, AnotherProtocolNameOrNoneIsRefused) {
-  EXPECT_FALSE(
-      Attack({.key = &alice_.key, .alpn = "h2", .knock = Knock(), .first_frame = {}}).handshake);
-  EXPECT_EQ(Attack({.key = &alice_.key, .alpn = "", .knock = Knock(), .first_frame = {}})
-                .application_bytes,
-            0);
+  TlsAttempt attempt = AsAlice();
+  attempt.alpn = "h2";
+  EXPECT_FALSE(Attack(attempt).handshake);
+  attempt = AsAlice();
+  attempt.alpn = "";
+  EXPECT_EQ(Attack(attempt).application_bytes, 0);
   ExpectBobSawNothing();
   ExpectAliceGetsThrough();
 }
 
 TEST_F(HostileTest, TheRightKeyWithoutTheLinksProofIsRefused) {
-  // HELLO{intro_id, 32 zero bytes for a proof, versions 1 to 1}.
-  Bytes frame = *HexDecode("0000003a0a380a10");
-  frame.insert(frame.end(), introduced_.introduction.id.bytes.begin(),
-               introduced_.introduction.id.bytes.end());
-  const Bytes mac = *HexDecode("1220");
-  frame.insert(frame.end(), mac.begin(), mac.end());
-  frame.insert(frame.end(), 32, 0);
-  const Bytes versions = *HexDecode("18012001");
-  frame.insert(frame.end(), versions.begin(), versions.end());
-  const TlsResult result = Attack({.key = &alice_.key, .knock = Knock(), .first_frame = frame});
+  TlsAttempt attempt = AsAlice();
+  attempt.link = nullptr;
+  attempt.first_frame = HelloFrame(introduced_.introduction.id, Bytes(32, 0));
+  const TlsResult result = Attack(attempt);
   EXPECT_TRUE(result.handshake);
   EXPECT_EQ(result.application_bytes, 0);
   ExpectBobSawNothing();
@@ -296,8 +333,70 @@ TEST_F(HostileTest, ANonceServesOneIntroduction) {
   EXPECT_FALSE(Give(carol, second).ok());
 }
 
+// Takes connections one after the other and counts the application bytes that it gets out of them.
+class Impostor {
+ public:
+  explicit Impostor(const crypto::SigningKey& key)
+      : acceptor_(io_, {asio::ip::address_v4::loopback(), 0}),
+        ctx_(SSL_CTX_new(TLS_server_method()), &SSL_CTX_free) {
+    UseKey(ctx_.get(), key);
+    const auto take_any = [](SSL*, const unsigned char** out, unsigned char* size,
+                             const unsigned char* in, unsigned, void*) {
+      *out = in + 1;
+      *size = in[0];
+      return SSL_TLSEXT_ERR_OK;
+    };
+    SSL_CTX_set_alpn_select_cb(ctx_.get(), take_any, nullptr);
+    SSL_CTX_set_verify(ctx_.get(), SSL_VERIFY_PEER, nullptr);
+    SSL_CTX_set_cert_verify_callback(
+        ctx_.get(), [](X509_STORE_CTX*, void*) { return 1; }, nullptr);
+  }
+  uint16_t port() const { return acceptor_.local_endpoint().port(); }
+  void ServeOne() {
+    tcp::socket socket(io_);
+    acceptor_.accept(socket);
+    Bytes knock(wire::kKnockSize);
+    asio::error_code error;
+    asio::read(socket, asio::buffer(knock), error);
+    const SslPtr ssl(SSL_new(ctx_.get()), &SSL_free);
+    SSL_set_fd(ssl.get(), socket.native_handle());
+    ++served;
+    if (SSL_accept(ssl.get()) != 1) return;
+    uint8_t buffer[512];
+    application_bytes += std::max(SSL_read(ssl.get(), buffer, sizeof buffer), 0);
+  }
+
+  int served = 0;
+  int application_bytes = 0;
+
+ private:
+  asio::io_context io_;
+  tcp::acceptor acceptor_;
+  SslCtxPtr ctx_;
+};
+
 TEST_F(HostileTest, AListenerWithAnotherKeyIsReportedAndNotTalkedTo) {
-  // The server (or the network) leads alice to mallory, who knows everything but bob's key.
+  // Whoever answers at bob's address but does not hold his key.
+  const crypto::SigningKey mallory = crypto::SigningKey::Generate();
+  Impostor impostor(mallory);
+  Introduced introduced = Introduce(alice_, bob_);
+  introduced.introduction.target.chat_port = impostor.port();
+  Sign(introduced);
+  Run([&] {
+    asio::post(io_, [&] { EXPECT_TRUE(Give(alice_, introduced).ok()); });
+    impostor.ServeOne();
+  });
+  ASSERT_TRUE(RunUntil([&] { return !alice_.dial_failed.empty(); }));
+  EXPECT_EQ(impostor.served, 1);
+  EXPECT_EQ(impostor.application_bytes, 0);
+  EXPECT_THAT(alice_.opened, IsEmpty());
+  EXPECT_THAT(alice_.dial_failed[0].reasons,
+              ::testing::ElementsAre(absl::StrCat("127.0.0.1:", impostor.port(),
+                                                  ": the peer holds another device key")));
+}
+
+TEST_F(HostileTest, AnIntroductionWithASwappedKeyMakesNoCommonLink) {
+  // A lying server: alice is given bob's key, mallory a copy that names her own.
   TestPeer mallory(io_, "bob", timing_);
   Introduced lie = Introduce(alice_, bob_);
   lie.introduction.target.chat_port = mallory.port;
