@@ -1,5 +1,7 @@
 #include "control-server/server.h"
 
+#include <utility>
+
 #include "absl/memory/memory.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
@@ -36,11 +38,14 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
                                                       .timing = options.timing,
                                                       .reflection = options.reflection},
                                                      clock));
+  auto hub_thread = std::make_unique<HubThread>();
+  P2P_ASSIGN_OR_RETURN(auto relay, InProcessRelay::Start(options.relay_listen, options.timing,
+                                                         clock, hub_thread->io()));
   P2P_ASSIGN_OR_RETURN(auto store, SqliteStore::Open(directory.database()));
   P2P_ASSIGN_OR_RETURN(auto sessions, LoadSessions(*store, clock.Wall()));
-  auto server =
-      absl::WrapUnique(new Server(options, clock, std::move(fatal), std::move(directory),
-                                  std::move(identity), std::move(store), std::move(front), cap));
+  auto server = absl::WrapUnique(new Server(options, clock, std::move(fatal), std::move(directory),
+                                            std::move(identity), std::move(store), std::move(front),
+                                            std::move(hub_thread), std::move(relay), cap));
   for (CallerPtr& session : sessions) server->sessions_.Add(std::move(session));
   P2P_RETURN_IF_ERROR(server->Serve());
   return server;
@@ -48,7 +53,8 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
 
 Server::Server(const ServerOptions& options, const Clock& clock, StoreQueue::Fatal fatal,
                DataDirectory directory, ServerIdentity identity, std::unique_ptr<SqliteStore> store,
-               std::unique_ptr<GrpcFront> front, uint32_t max_connections)
+               std::unique_ptr<GrpcFront> front, std::unique_ptr<HubThread> hub_thread,
+               std::unique_ptr<InProcessRelay> relay, uint32_t max_connections)
     : options_(options),
       clock_(clock),
       directory_(std::move(directory)),
@@ -61,7 +67,9 @@ Server::Server(const ServerOptions& options, const Clock& clock, StoreQueue::Fat
       hashes_(clock, {.threads = HashPool::DefaultThreads()}),
       front_(std::move(front)),
       authenticator_(sessions_, front_->connections()),
-      hub_({.io = hub_thread_.io(),
+      hub_thread_(std::move(hub_thread)),
+      relay_(std::move(relay)),
+      hub_({.io = hub_thread_->io(),
             .timing = options_.timing,
             .clock = clock_,
             .random = random_,
@@ -69,8 +77,11 @@ Server::Server(const ServerOptions& options, const Clock& clock, StoreQueue::Fat
             .sessions = sessions_,
             .store = store_queue_,
             .connections = front_->connections(),
-            .relay = nullptr,
-            .relay_endpoint = {}}),
+            .relay = relay_->port(),
+            .relay_endpoint = relay_->endpoint()}),
+      broadcast_desk_(hub_thread_->io(), store_queue_, relay_->port(), identity_.broadcaster,
+                      clock_, random_, options_.timing),
+      broadcast_purger_(hub_thread_->io(), store_queue_, clock_, options_.timing),
       account_context_{.clock = clock_,
                        .random = random_,
                        .sessions = sessions_,
@@ -83,25 +94,32 @@ Server::Server(const ServerOptions& options, const Clock& clock, StoreQueue::Fat
                        .timing = options_.timing},
       account_service_(account_context_, authenticator_),
       directory_service_(hub_, authenticator_),
-      peering_service_(authenticator_, hub_, clock_, options_.timing) {}
+      peering_service_(authenticator_, hub_, clock_, options_.timing),
+      broadcast_service_(authenticator_, broadcast_desk_, store_queue_, clock_, options_.timing) {
+  hub_.SetListener(&broadcast_desk_);
+  relay_->events().SetFeedSessions([this] { hub_.OnRelayRestarted(); });
+  relay_->events().AddListener(broadcast_desk_);
+}
 
 Server::~Server() { Shutdown(); }
 
 absl::Status Server::Serve() {
   P2P_RETURN_IF_ERROR(hub_.Load());
-  hub_thread_.Start();
+  P2P_RETURN_IF_ERROR(broadcast_desk_.Restore());
+  broadcast_purger_.Start();
+  hub_thread_->Start();
   // One service a line; all of them are members above.
   return front_->Start({
       &account_service_,
       &directory_service_,
       &peering_service_,
+      &broadcast_service_,
   });
 }
 
 std::string Server::ReadyLine() const {
-  return absl::StrCat("ready control=", address().ToString(),
-                      " relay=none http=none max=", max_connections_,
-                      " fingerprint=", identity_.fingerprint);
+  return absl::StrCat("ready control=", address().ToString(), " relay=", relay_->Describe(),
+                      " http=none max=", max_connections_, " fingerprint=", identity_.fingerprint);
 }
 
 void Server::Housekeep() {
@@ -113,12 +131,17 @@ void Server::Housekeep() {
 }
 
 void Server::Shutdown() {
+  if (std::exchange(stopped_, true)) return;
   // Calls that wait for a hash end at once, so that the front has nothing to wait for.
   hashes_.Stop();
   hub_.Shutdown();  // Clients hear why their channel ends.
   front_->Shutdown();
+  hub_thread_->Call([this] {
+    broadcast_purger_.Stop();
+    broadcast_desk_.Stop();  // Hands what it knows of deliveries to the store.
+  });
   store_queue_.Stop();
-  hub_thread_.Stop();
+  hub_thread_->Stop();
 }
 
 }  // namespace p2p::server

@@ -7,9 +7,12 @@
 
 #include "common/crypto/os_random.h"
 #include "control-server/grpc_front.h"
+#include "control-server/in_process_relay.h"
 #include "control-server/server_identity.h"
 #include "control-server/server_options.h"
 #include "control-server/service/account_service.h"
+#include "control-server/service/broadcast_purger.h"
+#include "control-server/service/broadcast_service.h"
 #include "control-server/service/directory_service.h"
 #include "control-server/service/hub_thread.h"
 #include "control-server/service/peering_service.h"
@@ -43,7 +46,8 @@ class Server {
  private:
   Server(const ServerOptions& options, const Clock& clock, StoreQueue::Fatal fatal,
          DataDirectory directory, ServerIdentity identity, std::unique_ptr<SqliteStore> store,
-         std::unique_ptr<GrpcFront> front, uint32_t max_connections);
+         std::unique_ptr<GrpcFront> front, std::unique_ptr<HubThread> hub_thread,
+         std::unique_ptr<InProcessRelay> relay, uint32_t max_connections);
   absl::Status Serve();
 
   const ServerOptions options_;
@@ -59,12 +63,17 @@ class Server {
   HashPool hashes_;
   std::unique_ptr<GrpcFront> front_;
   Authenticator authenticator_;
-  HubThread hub_thread_;
+  std::unique_ptr<HubThread> hub_thread_;
+  std::unique_ptr<InProcessRelay> relay_;
   Hub hub_;
+  BroadcastDesk broadcast_desk_;
+  BroadcastPurger broadcast_purger_;
   AccountContext account_context_;
   AccountService account_service_;
   DirectoryService directory_service_;
   PeeringService peering_service_;
+  BroadcastService broadcast_service_;
+  bool stopped_ = false;
 };
 
 }  // namespace p2p::server

@@ -21,7 +21,7 @@ std::optional<ByteView> FrameReader::Next() {
   }
   const ByteView frame = in.Take(size);
   if (!in.ok()) return std::nullopt;
-  start_ += kFrameHeaderSize + size;
+  start_ += kPeerFrameHeaderSize + size;
   return frame;
 }
 

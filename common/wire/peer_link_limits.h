@@ -38,7 +38,7 @@ inline constexpr absl::string_view kExporterLabel = "EXPORTER-p2p-chat-hello-v1"
 inline constexpr size_t kExporterSize = 32;
 
 // Frames.
-inline constexpr size_t kFrameHeaderSize = 4;
+inline constexpr size_t kPeerFrameHeaderSize = 4;
 inline constexpr size_t kMaxFrameSize = 256 * 1024;
 inline constexpr size_t kMaxHelloFrameSize = 4 * 1024;  // Until HELLO is proven.
 inline constexpr size_t kMaxChatText = 16 * 1024;

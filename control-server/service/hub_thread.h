@@ -1,10 +1,12 @@
 // The hub's thread: one loop for everything that must not need locks.
 #pragma once
 
+#include <future>
 #include <thread>
 
 #include "asio/executor_work_guard.hpp"
 #include "asio/io_context.hpp"
+#include "asio/post.hpp"
 
 namespace p2p::server {
 
@@ -15,6 +17,17 @@ class HubThread {
   // Runs what was posted, and what will be. Once.
   void Start() {
     thread_ = std::thread([this] { io_.run(); });
+  }
+  // Runs `work` on the thread and waits for it; runs it here while the thread does not run.
+  template <class F>
+  void Call(F work) {
+    if (!thread_.joinable()) return work();
+    std::promise<void> done;
+    asio::post(io_, [&work, &done] {
+      work();
+      done.set_value();
+    });
+    done.get_future().wait();
   }
   // What is posted afterwards, and what waits, is not run. Idempotent; not from the thread itself.
   void Stop() {

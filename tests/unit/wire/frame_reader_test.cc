@@ -46,7 +46,7 @@ TEST(FrameReaderTest, ALengthAboveTheLimitIsRefusedAtItsFourthByte) {
   EXPECT_TRUE(reader.failed());
   reader.Feed(Frame(3));
   EXPECT_FALSE(reader.Next());
-  EXPECT_LE(reader.buffered(), kFrameHeaderSize);  // Nothing is kept after a failure.
+  EXPECT_LE(reader.buffered(), kPeerFrameHeaderSize);  // Nothing is kept after a failure.
 }
 
 TEST(FrameReaderTest, TheLimitItselfPassesAndZeroDoesNot) {
@@ -80,7 +80,7 @@ TEST(FrameReaderTest, RandomStreamsNeverYieldMoreThanTheLimit) {
       for (auto& byte : piece) byte = random.Below(3) == 0 ? byte : 0;  // Small lengths are likely.
       reader.Feed(piece);
       while (const auto frame = reader.Next()) ASSERT_LE(frame->size(), 64u);
-      ASSERT_LE(reader.buffered(), 64u + kFrameHeaderSize);
+      ASSERT_LE(reader.buffered(), 64u + kPeerFrameHeaderSize);
     }
   }
 }
