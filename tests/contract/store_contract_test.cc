@@ -265,7 +265,8 @@ TYPED_TEST(StoreContractTest, AccountsAreListedByNameWithoutRegardToCase) {
   this->Created("alice");
   this->Created("b_b");
   std::vector<std::string> names;
-  for (const Account& account : *this->store().ListAccounts()) names.push_back(account.username);
+  const auto accounts = this->store().ListAccounts();
+  for (const Account& account : *accounts) names.push_back(account.username);
   EXPECT_THAT(names, ElementsAre("alice", "b_b", "bob", "Carol"));
 }
 
