@@ -275,7 +275,7 @@ void BroadcastDesk::PushOnChannel(ConnId conn, BroadcastId id) {
   if (channel == channels_.end() || live == live_.end()) return;
   if (live->second.event == nullptr) live->second.event = MakeEvent(*live->second.signed_broadcast);
   // False: the channel is closed or being cut; a new attachment starts anew.
-  (void)channel->second->Push(live->second.event);
+  (void)channel->second->PushShared(live->second.event);
 }
 
 void BroadcastDesk::Forget(BroadcastId id) {
