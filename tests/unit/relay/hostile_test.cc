@@ -121,6 +121,26 @@ TEST(HostileTest, AReplayedSessionDeliversNothingTwiceAndMovesNothing) {
   EXPECT_EQ(town.world.clients()[0]->texts().back(), "to the right address");
 }
 
+TEST(HostileTest, AnEarlierRegistrationOfTheSameSessionIsNotAnsweredAgain) {
+  sim::BroadcastWorld world(5);
+  world.Record(true);
+  sim::SimClient& alice = world.AddClient("alice");
+  alice.Attach();
+  world.RunFor(1s);
+  world.Record(false);
+  world.net().SetBlackhole(alice.address(), true);
+  world.RunFor(80s);  // It registers again from another port; the first cookie is still good.
+  ASSERT_EQ(world.counters().Get(RelayCount::kRegistered), 2u);
+  Outbox out(4);
+  for (const auto& [from, datagram] : world.recorded()) {
+    if (wire::PeekKind(datagram) != wire::DatagramKind::kRegister || datagram[1] != 1) continue;
+    world.engine().OnDatagram(datagram, {from, {}}, world.net().now(), out);
+  }
+  EXPECT_TRUE(out.empty());
+  EXPECT_EQ(world.counters().Get(RelayCount::kOldRegister), 1u);
+  EXPECT_EQ(world.counters().Get(RelayCount::kBadCookie), 0u);
+}
+
 TEST(HostileTest, WrongMacsAreChargedToTheirSourceOnly) {
   Town town;
   const auto kinds = OneOfEachKind(town);
