@@ -121,6 +121,22 @@ TEST(HostileTest, AReplayedSessionDeliversNothingTwiceAndMovesNothing) {
   EXPECT_EQ(town.world.clients()[0]->texts().back(), "to the right address");
 }
 
+TEST(HostileTest, ACookieIsGoodAtItsOwnAddressOnly) {
+  Town town;
+  Bytes with_cookie;
+  net::SocketAddress owner;
+  for (const auto& [from, datagram] : town.world.recorded()) {
+    const bool is_register = wire::PeekKind(datagram) == wire::DatagramKind::kRegister;
+    if (!is_register || datagram[1] != 1) continue;
+    with_cookie = datagram;
+    owner = from;
+  }
+  ASSERT_FALSE(with_cookie.empty());
+  EXPECT_EQ(town.AnswerTo(with_cookie, town.stranger), wire::kChallengeSize);
+  EXPECT_EQ(town.world.counters().Get(RelayCount::kBadCookie), 1u);
+  EXPECT_EQ(town.AnswerTo(with_cookie, owner), wire::kRegisteredSize);
+}
+
 TEST(HostileTest, AnEarlierRegistrationOfTheSameSessionIsNotAnsweredAgain) {
   sim::BroadcastWorld world(5);
   world.Record(true);
