@@ -1,0 +1,101 @@
+"""The plain face in a pseudo-terminal, as a person meets it: M2, M3, M4, M6, M8, M11."""
+import os
+import re
+
+import harness
+import pexpect
+from harness import check
+
+OPTIONS = "1) list of active clients  2) broadcast a message"
+
+
+def open_terminal(world, server, name):
+    argv = ["--plain", "--data-dir", world.path(name), "127.0.0.1", str(server.port)]
+    terminal = pexpect.spawn(os.path.join(world.bin, "peer-client"), argv, encoding="utf-8", timeout=20,
+                             dimensions=(40, 120))
+    terminal.shown = ""
+    return terminal
+
+
+def expect(terminal, text):
+    terminal.expect_exact(text)
+    terminal.shown += terminal.before + terminal.after
+
+
+def trust(terminal, server):
+    expect(terminal, server.fingerprint)
+    expect(terminal, "[y/N]")
+    terminal.sendline("y")
+
+
+def sign_up_and_log_in(terminal, name, password):
+    expect(terminal, "1) log in  2) sign up")
+    terminal.sendline("2")
+    for prompt, answer in (("Username:", name), ("Password:", password), ("Password again:", password)):
+        expect(terminal, prompt)
+        terminal.sendline(answer)
+    expect(terminal, "1) log in  2) sign up")
+    terminal.sendline("1")
+    for prompt, answer in (("Username:", name), ("Password:", password)):
+        expect(terminal, prompt)
+        terminal.sendline(answer)
+    expect(terminal, OPTIONS)
+
+
+def finish(terminal):
+    terminal.sendline("/quit")
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    harness.equal(terminal.exitstatus, 0, "exit code")
+
+
+def test_two_people_meet_talk_and_announce(world):
+    server = world.server()
+    alice, bob = open_terminal(world, server, "alice"), open_terminal(world, server, "bob")
+    for terminal, name in ((alice, "alice"), (bob, "bob")):
+        trust(terminal, server)
+        sign_up_and_log_in(terminal, name, f"{name}-secret-word")
+        check("secret-word" not in terminal.shown, "a password is never echoed")
+    alice.sendline("1")
+    expect(alice, "bob")
+    alice.sendline("/request bob lunch?")
+    expect(bob, "lunch?")
+    bob.sendline("y")
+    expect(alice, "bob")
+    expect(bob, "alice")
+    alice.expect(re.compile("directly|Talking|connected", re.IGNORECASE))
+    alice.sendline("/msg bob noon at the harbour")
+    expect(bob, "noon at the harbour")
+    bob.sendline("/broadcast the ferry leaves at five")
+    expect(alice, "the ferry leaves at five")
+    alice.sendline("/msg bob \x16\x1b[31mred\x16\x1b[0m")
+    expect(bob, "[31mred")  # The text came through, its escape character did not.
+    check("\x1b[31mred" not in bob.before + bob.after, "a message cannot colour the terminal")
+    for terminal in (alice, bob):
+        finish(terminal)
+
+
+def test_distrust_ends_it(world):
+    server = world.server()
+    terminal = open_terminal(world, server, "alice")
+    expect(terminal, "[y/N]")
+    terminal.sendline("n")
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    harness.equal(terminal.exitstatus, 4, "exit code")
+
+
+def test_a_lost_server_is_counted_down(world):
+    server = world.server()
+    terminal = open_terminal(world, server, "alice")
+    trust(terminal, server)
+    sign_up_and_log_in(terminal, "alice", "alice-secret-word")
+    server.kill()
+    expect(terminal, "next try in")
+    world.server(listen=f"127.0.0.1:{server.port}")
+    terminal.expect("(?i)(back|again|logged in|connected)")
+    finish(terminal)
+
+
+if __name__ == "__main__":
+    harness.main(globals())
