@@ -42,7 +42,7 @@ class SpanWriter {
   }
   SpanWriter& Uint(uint64_t v, size_t n) {
     const auto to = Reserve(n);
-    for (size_t i = 0; i < to.size(); ++i) to[i] = static_cast<uint8_t>(v >> (8 * (n - 1 - i)));
+    for (size_t i = to.size(); i-- > 0; v >>= 8) to[i] = static_cast<uint8_t>(v);
     return *this;
   }
   std::span<uint8_t> out_;

@@ -35,7 +35,7 @@ std::optional<wire::RegisterBody> Registrar::OnRegister(RelaySession& session,
            path, out);
     return std::nullopt;
   }
-  const auto body = session::OpenRegisterBody(session.psk(), packet);
+  auto body = session::OpenRegisterBody(session.psk(), packet);
   if (!body) {
     counters_.Add(RelayCount::kBadRegisterBody);
     return std::nullopt;
