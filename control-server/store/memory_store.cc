@@ -43,7 +43,7 @@ void MemoryStore::UndoTo(size_t mark) {
 absl::Status MemoryStore::Group(absl::FunctionRef<absl::Status()> work) {
   P2P_CHECK(!in_group_);
   in_group_ = true;
-  const absl::Status status = work();
+  absl::Status status = work();
   if (!status.ok()) UndoTo(0);
   undo_.clear();
   in_group_ = false;
@@ -54,7 +54,7 @@ absl::Status MemoryStore::Step(absl::FunctionRef<absl::Status()> work) {
   P2P_CHECK(in_group_ && !in_step_);
   in_step_ = true;
   const size_t mark = undo_.size();
-  const absl::Status status = work();
+  absl::Status status = work();
   if (!status.ok()) UndoTo(mark);
   in_step_ = false;
   return status;

@@ -178,7 +178,7 @@ absl::Status SqliteDb::Savepoint(const char* name, absl::FunctionRef<absl::Statu
 }
 
 absl::Status SqliteDb::Transaction(absl::FunctionRef<absl::Status()> work) {
-  const absl::Status status = Guarded([&]() -> absl::Status {
+  absl::Status status = Guarded([&]() -> absl::Status {
     db_->exec("BEGIN IMMEDIATE");
     P2P_RETURN_IF_ERROR(Guarded(work));
     if (!broken_.ok()) return broken_;
@@ -209,7 +209,7 @@ absl::Status SqliteDb::Group(absl::FunctionRef<absl::Status()> work) {
 absl::Status SqliteDb::Step(absl::FunctionRef<absl::Status()> work) {
   P2P_CHECK(in_group_ && !in_step_);
   in_step_ = true;
-  const absl::Status status = Savepoint("step", work);
+  absl::Status status = Savepoint("step", work);
   in_step_ = false;
   return status;
 }

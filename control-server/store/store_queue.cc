@@ -30,7 +30,7 @@ void StoreQueue::Enqueue(std::unique_ptr<Item> item, Kind kind) {
     return;
   }
   counters_.Add(StoreQueueCount::kRefused);
-  item->Finish(refusal);
+  item->Finish(refusal);  // NOLINT(bugprone-use-after-move): moved only when not refused.
 }
 
 void StoreQueue::Stop() {
