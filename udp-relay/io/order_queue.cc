@@ -16,7 +16,7 @@ absl::StatusOr<std::unique_ptr<OrderQueue>> OrderQueue::Create(size_t max) {
 void OrderQueue::Push(Order order) {
   bool wake = false;
   {
-    absl::MutexLock l(&mu_);
+    const MutexLock l(mu_);
     if (overflowed_) return;
     wake = orders_.empty();
     if (orders_.size() >= max_) {
@@ -32,7 +32,7 @@ void OrderQueue::Push(Order order) {
 
 void OrderQueue::Stop() {
   {
-    absl::MutexLock l(&mu_);
+    const MutexLock l(mu_);
     stopped_ = true;
   }
   Wake();
@@ -43,7 +43,7 @@ OrderQueue::Batch OrderQueue::TakeAll() {
   uint64_t count = 0;
   (void)!read(wake_.get(), &count, sizeof count);
   Batch batch;
-  absl::MutexLock l(&mu_);
+  const MutexLock l(mu_);
   batch.orders.swap(orders_);
   batch.overflowed = std::exchange(overflowed_, false);
   batch.stopped = stopped_;

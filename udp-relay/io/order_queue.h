@@ -6,7 +6,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
+#include "common/base/mutex.h"
 #include "common/net/fd.h"
 #include "common/relay/relay_port.h"
 
@@ -59,7 +59,7 @@ class OrderQueue {
 
   const size_t max_;
   net::UniqueFd wake_;
-  absl::Mutex mu_;
+  Mutex mu_;
   std::vector<Order> orders_ ABSL_GUARDED_BY(mu_);
   bool overflowed_ ABSL_GUARDED_BY(mu_) = false;
   bool stopped_ ABSL_GUARDED_BY(mu_) = false;
