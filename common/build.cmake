@@ -93,6 +93,9 @@ function(p2p_test name)
   endif()
   set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT} SKIP_RETURN_CODE 77
     ENVIRONMENT "LSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/tools/lsan.supp:print_suppressions=0")
+  if("integration" IN_LIST ARG_LABELS)
+    set_tests_properties(${name} PROPERTIES RUN_SERIAL ON)  # Some measure: nothing else runs beside them.
+  endif()
   if("tsan" IN_LIST ARG_LABELS)
     if(NOT TARGET tsan_tests)
       add_custom_target(tsan_tests)
