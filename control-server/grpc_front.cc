@@ -10,6 +10,7 @@
 #include "absl/synchronization/mutex.h"
 #include "common/base/check.h"
 #include "control-server/admission/capacity.h"
+#include "grpc/health/v1/health.pb.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/health_check_service_interface.h"
 
@@ -43,6 +44,17 @@ void SetArguments(grpc::ServerBuilder& builder, const config::Timing& timing) {
                              Ms(std::min(kMinPingInterval, timing.client_keepalive / 2)));
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
 }
+
+// Linking the reflection library makes every server of the process offer reflection; this takes it
+// out of one.
+class NoReflection final : public grpc::ServerBuilderOption {
+ public:
+  void UpdateArguments(grpc::ChannelArguments*) override {}
+  void UpdatePlugins(std::vector<std::unique_ptr<grpc::ServerBuilderPlugin>>* plugins) override {
+    const std::string name = grpc::reflection::ProtoServerReflectionPlugin().name();
+    std::erase_if(*plugins, [&name](const auto& plugin) { return plugin->name() == name; });
+  }
+};
 
 std::shared_ptr<grpc::ServerCredentials> Credentials(const crypto::PemPair& pair) {
   grpc::SslServerCredentialsOptions options;
@@ -86,8 +98,15 @@ absl::Status GrpcFront::Start(const std::vector<grpc::Service*>& services,
                               grpc::CallbackGenericService* generic) {
   using Builder = grpc::ServerBuilder;
   grpc::EnableDefaultHealthCheckService(true);
-  if (options_.reflection) grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   Builder builder;
+  if (options_.reflection) {
+    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+    // The library's own health service brings no descriptors; without them reflection lists it but
+    // cannot describe it.
+    google::protobuf::LinkMessageReflection<grpc::health::v1::HealthCheckRequest>();
+  } else {
+    builder.SetOption(std::make_unique<NoReflection>());
+  }
   SetArguments(builder, options_.timing);
   acceptor_ = builder.experimental().AddExternalConnectionAcceptor(
       Builder::experimental_type::ExternalConnectionType::FROM_FD,

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
+#include "grpc/health/v1/health.pb.h"
 #include "grpcpp/generic/generic_stub.h"
 #include "grpcpp/grpcpp.h"
 #include "grpcpp/security/tls_certificate_verifier.h"
@@ -13,9 +14,7 @@ namespace p2p::server {
 namespace {
 
 constexpr auto kLimit = std::chrono::seconds(5);
-// HealthCheckResponse{status = SERVING} of grpc.health.v1: field 1, varint 1. The messages are that
-// small, and Debian packages no generated code for them.
-constexpr char kServing[] = "\x08\x01";
+using grpc::health::v1::HealthCheckResponse;
 
 std::shared_ptr<grpc::Channel> Connect(const std::string& target) {
   grpc::experimental::TlsChannelCredentialsOptions options;
@@ -59,7 +58,9 @@ absl::Status ProbeHealth(const std::string& target) {
   if (!status.ok()) {
     return absl::FailedPreconditionError(absl::StrCat(target, ": ", status.error_message()));
   }
-  if (Flatten(response) != kServing) {
+  HealthCheckResponse answer;
+  if (!answer.ParseFromString(Flatten(response)) ||
+      answer.status() != HealthCheckResponse::SERVING) {
     return absl::FailedPreconditionError(absl::StrCat(target, " is not serving"));
   }
   return absl::OkStatus();

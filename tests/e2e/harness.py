@@ -11,11 +11,19 @@ sys.path.insert(0, os.environ.get("P2P_STUBS", "build/dev/tests/python"))
 import drive  # noqa: E402
 from drive import Failure, wait_for  # noqa: E402,F401
 
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+# What tests fetch from package registries, kept between runs.
+FETCHED = pathlib.Path(os.environ.get("P2P_FETCHED", "build/dev/tests/fetched")).absolute()
 BIN = os.environ.get("P2P_BIN", "build/dev/bin")
 
 
 class Skip(Exception):
     """The machine lacks something; the text says what."""
+
+
+def missing(reason):
+    """Skips. Continuous integration installs every tool first, so there it is a failure."""
+    raise (Failure if os.environ.get("CI") == "true" else Skip)(reason)
 
 
 def need_namespaces():
