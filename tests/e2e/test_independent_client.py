@@ -46,9 +46,13 @@ def stranger(world, server, name, **kwargs):
     equal(client.expect("connected")["choices"], ["LOGIN", "SIGNUP"], "choices")
     client.send(cmd="signup", username=name, password=f"{name}-password", confirm_password=f"{name}-password")
     client.expect("signed_up")
+    log_in(client, name)
+    return client
+
+
+def log_in(client, name):
     client.send(cmd="login", username=name, password=f"{name}-password")
     client.expect("logged_in", username=name)
-    return client
 
 
 def test_its_keys_are_those_of_the_page(world):
@@ -75,31 +79,118 @@ def test_broadcasts_by_udp(world):
     equal(other.expect("broadcast", id=sent)["via"], "udp", "its own too")
 
 
+def test_broadcasts_without_udp_and_after_a_restart(world):
+    server = world.server("--set", "timing.channel_fallback=300ms", relay="none")
+    ours, other = world.member(server, "ours"), stranger(world, server, "other")
+    ours.send(cmd="broadcast", text="by the channel")
+    sent = ours.expect("broadcast_sent")["id"]
+    equal(other.expect("broadcast", id=sent)["via"], "channel", "via")
+    other.kill()
+    ours.send(cmd="broadcast", text="while it was away")
+    missed = ours.expect("broadcast_sent")["id"]
+    other = Independent(world, server, "other")
+    log_in(other, "other")
+    equal(other.expect("broadcast")["id"], missed, "the first one that it is shown now")
+    other.send(cmd="broadcast", text="who said this?", omit_sender=True)
+    anonymous = other.expect("broadcast_sent")["id"]
+    equal(ours.expect("broadcast", id=anonymous).get("sender", ""), "", "sender")
+    equal(other.expect("broadcast", id=anonymous)["sender"], "", "sender")
+    equal([e["id"] for e in other.seen("broadcast")], [missed, anonymous], "nothing twice")
+
+
+def test_broadcasts_by_udp_are_not_shown_again_after_a_restart(world):
+    server = world.server()
+    ours, other = world.member(server, "ours"), stranger(world, server, "other")
+    ours.send(cmd="broadcast", text="once")
+    other.expect("broadcast", text="once")
+    other.kill()
+    other = Independent(world, server, "other")
+    log_in(other, "other")
+    ours.send(cmd="broadcast", text="and another")
+    other.expect("broadcast", text="and another")
+    equal(len(other.seen("broadcast")), 1, "broadcasts shown after the restart")
+
+
+def test_penalty(world):
+    server = world.server()
+    other = stranger(world, server, "other")
+    other.send(cmd="request", peer="nobody-here")
+    error = other.expect("error")
+    equal((error["code"], error["info"]["reason"]), ("PERMISSION_DENIED", "PENALTY"), "answer")
+    check(other.expect("penalised")["next_step"], "the channel says what to do next")
+    equal(other.expect("detached")["code"], "PERMISSION_DENIED", "end of the channel")
+
+
+def approve(asker, answerer, asker_name, answerer_name):
+    asker.send(cmd="request", peer=answerer_name, reason="hello from elsewhere")
+    asked = answerer.expect("peer_request")
+    equal((asked["from"], asked["reason"]), (asker_name, "hello from elsewhere"), "request")
+    answerer.send(cmd="approve", request_id=asked["request_id"])
+    asker.expect("request_outcome", outcome="approved")
+    answerer.expect("request_outcome", outcome="approved")
+    asker.expect("chat_open", peer=answerer_name)
+    answerer.expect("chat_open", peer=asker_name)
+
+
 def test_chat_it_asks_and_dials(world):
     server = world.server()
     ours, other = world.member(server, "ours"), stranger(world, server, "other")
-    other.send(cmd="request", peer="ours", reason="hello from elsewhere")
-    asked = ours.expect("peer_request")
-    equal((asked["from"], asked["reason"]), ("other", "hello from elsewhere"), "request")
-    ours.send(cmd="approve", request_id=asked["request_id"])
-    other.expect("request_outcome", outcome="approved")
+    approve(other, ours, "other", "ours")
     talk(ours, other)
 
 
 def test_chat_it_approves_and_is_dialled(world):
     server = world.server()
     ours, other = world.member(server, "ours"), stranger(world, server, "other")
-    ours.send(cmd="request", peer="other", reason="hello")
-    asked = other.expect("peer_request")
-    equal((asked["from"], asked["reason"]), ("ours", "hello"), "request")
-    other.send(cmd="approve", request_id=asked["request_id"])
-    ours.expect("request_outcome", outcome="approved")
+    approve(ours, other, "ours", "other")
     talk(ours, other)
 
 
+def test_chat_between_two_addresses(world):
+    harness.need_namespaces()
+    places = world.network(["server", "ours", "other"])
+    server = world.server(listen="[::]:4400", relay="[::]:4400", namespace=places["server"][0])
+    ours = world.member(server, "ours", host=places["server"][1], namespace=places["ours"][0])
+    other = stranger(world, server, "other", host=places["server"][1], namespace=places["other"][0])
+    ours.send(cmd="broadcast", text="over the bridge")
+    equal(other.expect("broadcast", text="over the bridge")["via"], "udp", "via")
+    approve(other, ours, "other", "ours")
+    talk(ours, other)
+
+
+def goes_on_after_a_restart_of_ours(world, server, ours, other):
+    other.send(cmd="msg", peer="ours", text="before")
+    ours.expect("chat", text="before")
+    other.expect("receipt")
+    ours.kill()
+    other.expect("chat_lost")
+    for number in range(5):
+        other.send(cmd="msg", peer="ours", text=f"while away {number}")
+    server.kill()  # It has no part in this any more.
+    again = world.client(server, "ours")
+    other.expect("chat_open", peer="ours", timeout=40)
+    for number in range(5):
+        equal(again.expect("chat", peer="other")["text"], f"while away {number}", "in order, nothing twice")
+        other.expect("receipt")
+    again.send(cmd="msg", peer="other", text="back")
+    equal(other.expect("chat")["text"], "back", "the other way")
+
+
+def test_it_dials_again(world):
+    server = world.server()
+    ours, other = world.member(server, "ours"), stranger(world, server, "other")
+    approve(other, ours, "other", "ours")
+    goes_on_after_a_restart_of_ours(world, server, ours, other)
+
+
+def test_it_is_dialled_again(world):
+    server = world.server()
+    ours, other = world.member(server, "ours"), stranger(world, server, "other")
+    approve(ours, other, "ours", "other")
+    goes_on_after_a_restart_of_ours(world, server, ours, other)
+
+
 def talk(ours, other):
-    ours.expect("chat_open", peer="other")
-    other.expect("chat_open", peer="ours")
     for number in range(20):
         ours.send(cmd="msg", peer="other", text=f"to you {number} ☕")
         other.send(cmd="msg", peer="ours", text=f"to me {number} ☕")

@@ -23,7 +23,7 @@ class Client {
   #me = null;              // {name, key} after log-in
   #keys = null;            // the server's, pinned
   #nonces = new Set();     // given away, not used
-  #clock = { offset: 0, retentionMs: 0 };
+  #clock = { offset: 0, retentionMs: 0, windowMs: 0 };
 
   constructor(options, say) {
     this.#say = say;
@@ -44,7 +44,9 @@ class Client {
     this.#peers.on('closed', (peer, reason) => this.#say('chat_closed', { peer, reason }));
   }
 
-  async hello() { this.#say('connected', await this.#control.call('AccountService', 'Hello', { client_version: 'independent 0.1' })); }
+  async hello() {
+    this.#say('connected', await this.#control.call('AccountService', 'Hello', { client_version: 'independent 0.1' }));
+  }
 
   async signup({ username, password, confirm_password = password }) {
     this.#say('signed_up', await this.#control.call('AccountService', 'Signup', { username, password, confirm_password }));
@@ -63,7 +65,8 @@ class Client {
   }
 
   async request({ peer, reason }) {
-    const { request_id } = await this.#control.call('PeeringService', 'RequestPeer', { username: peer, reason, nonce: this.#newNonce() });
+    const { request_id } = await this.#control.call('PeeringService', 'RequestPeer',
+      { username: peer, reason, nonce: this.#newNonce() });
     this.#say('request_sent', { request_id, to: peer });
   }
 
@@ -73,16 +76,16 @@ class Client {
   msg({ peer, text }) { this.#say('sent', { peer, id: this.#peers.say(peer, text) }); }
   hangup({ peer }) { this.#peers.hangUp(peer); }
 
-  async broadcast({ text }) {
+  async broadcast({ text, omit_sender = false }) {
     const { broadcast_id: id } = await this.#control.call('BroadcastService', 'Broadcast',
-      { text, idempotency_key: crypto.randomUUID() });
+      { text, omit_sender, idempotency_key: crypto.randomUUID() });
     this.#say('broadcast_sent', { id });
   }
 
   counts() { this.#say('counts', this.#relay ? this.#relay.counts : {}); }
 
   quit() {
-    if (this.#relay) this.#relay.stop();
+    if (this.#relay) this.#relay.leave();
     this.#peers.close();
     this.#control.close();
   }
@@ -96,9 +99,9 @@ class Client {
   #listenToControl() {
     const control = this.#control;
     control.on('attached', (event) => this.#onAttached(event));
-    control.on('relay_restarted', (event) => this.#openRelay(event));
-    control.on('peer_request', ({ request_id, from, ip_address, reason }) => this.#say('peer_request', { request_id, from, ip_address, reason }));
-    control.on('request_outcome', ({ request_id, peer, state }) => this.#say('request_outcome', { request_id, peer, outcome: state.toLowerCase() }));
+    control.on('relay_restarted', (event) => setTimeout(() => this.#openRelay(event), Math.random() * this.#clock.windowMs));
+    control.on('peer_request', (event) => this.#say('peer_request', event));
+    control.on('request_outcome', ({ state, ...event }) => this.#say('request_outcome', { ...event, outcome: state.toLowerCase() }));
     control.on('introduction', (event) => this.#onIntroduction(event));
     control.on('broadcast', (event) => this.#onChannelBroadcast(event));
     control.on('penalty', ({ reason, next_step }) => this.#say('penalised', { reason, next_step }));
@@ -108,7 +111,9 @@ class Client {
 
   #onAttached(event) {
     const serverNow = Number(event.server_time.seconds) * 1000 + event.server_time.nanos / 1e6;
-    this.#clock = { offset: serverNow - Date.now(), retentionMs: event.broadcast_retention_s * 1000 };
+    this.#clock = {
+      offset: serverNow - Date.now(), retentionMs: event.broadcast_retention_s * 1000, windowMs: event.reconnect_window_ms,
+    };
     this.#openRelay(event);
     this.#say('logged_in', { username: this.#me.name });
   }
@@ -132,7 +137,8 @@ class Client {
   #onBroadcast(parts, via) {
     if (this.#journal.has(parts.id)) return true;
     try {
-      const { id, sender, text } = broadcastObject.open(parts, this.#keys.broadcast, Date.now() + this.#clock.offset, this.#clock.retentionMs);
+      const serverNow = Date.now() + this.#clock.offset;
+      const { id, sender, text } = broadcastObject.open(parts, this.#keys.broadcast, serverNow, this.#clock.retentionMs);
       this.#journal.add(id);
       this.#say('broadcast', { id, sender, text, via });
       return true;

@@ -8,7 +8,9 @@ const VERSION = 1;
 const DATA = 0, REGISTER = 1, CHALLENGE = 2, REGISTERED = 3;
 const TO_RELAY = u8(0), TO_CLIENT = u8(1);
 const TAG = 16, MAC = 16, HEADER = 20;
-const FRAME = { PAD: 0, BFRAG: 1, ACK: 2, DONE: 3, PING: 4, PONG: 5, PATH_CHALLENGE: 6, PATH_RESPONSE: 7, ACKWINDOW: 9, CLOSE: 10 };
+const FRAME = {
+  PAD: 0, BFRAG: 1, ACK: 2, DONE: 3, PING: 4, PONG: 5, PATH_CHALLENGE: 6, PATH_RESPONSE: 7, ACKWINDOW: 9, CLOSE: 10,
+};
 
 const kindByte = (kind) => u8((VERSION << 4) | kind);
 const mac = (psk, label, message) => hmac(hkdf(psk, '', label, 32), message).subarray(0, MAC);
@@ -77,7 +79,7 @@ function readChallenge(datagram, session, clientRandom) {
   return datagram.subarray(28, 44);
 }
 
-function readRegistered(datagram, session, clientRandom) {
+function readRegistered(datagram, session, clientRandom, regSeq) {
   if (datagram.length !== 96) throw new Malformed('size');
   if (!same(datagram.subarray(12, 28), clientRandom)) throw new Malformed('an old one');
   const serverRandom = datagram.subarray(28, 44);
@@ -85,6 +87,7 @@ function readRegistered(datagram, session, clientRandom) {
     Buffer.concat([Buffer.from('p2p-register v1'), TO_CLIENT]));
   const reader = new Reader(unseal(keys, 0, datagram.subarray(0, 44), datagram.subarray(44)));
   const out = { epoch: reader.u32(), retentionMs: reader.u32(), pingMs: reader.u32() };
+  if (reader.u64() !== regSeq) throw new Malformed('an old one');
   return {
     ...out,
     send: dataKeys(session, clientRandom, serverRandom, TO_RELAY, out.epoch),
@@ -108,4 +111,7 @@ function openData(datagram, keys, epoch) {
   return { number, frames };
 }
 
-module.exports = { DATA, CHALLENGE, REGISTERED, FRAME, registerStage0, registerStage1, kindOf, readChallenge, readRegistered, sealData, openData };
+module.exports = {
+  DATA, CHALLENGE, REGISTERED, FRAME,
+  registerStage0, registerStage1, kindOf, readChallenge, readRegistered, sealData, openData,
+};

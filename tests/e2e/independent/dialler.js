@@ -16,7 +16,7 @@ function connect({ host, port }) {
   });
 }
 
-// dialled(socket, host, port): connected, the knock is sent; resolves to true when that connection was proven.
+// dialled(socket): connected, the knock is sent; resolves to true when that connection was proven. False after 15 s.
 async function dial(link, dialled) {
   const end = Date.now() + TOTAL_MS;
   for (let round = 0; Date.now() < end; round++) {
@@ -24,7 +24,7 @@ async function dial(link, dialled) {
       const socket = await connect(place);
       if (!socket) continue;
       socket.write(knock(link, link.role));
-      if (await dialled(socket, place)) return true;
+      if (await dialled(socket)) return true;
     }
     await new Promise((resolve) => { setTimeout(resolve, PAUSES_MS[Math.min(round, PAUSES_MS.length - 1)]); });
   }

@@ -47,7 +47,9 @@ function accept({ object, signature }, introducerKey, me, takeNonce) {
   const intro = parse(object);
   const mine = (party) => party.name.toLowerCase() === me.name.toLowerCase() && same(party.key, me.key);
   if (mine(intro.requester) === mine(intro.target)) throw new Malformed('not for me');
-  if (same(intro.requester.uid, intro.target.uid) || same(intro.requester.key, intro.target.key)) throw new Malformed('one party');
+  if (same(intro.requester.uid, intro.target.uid) || same(intro.requester.key, intro.target.key)) {
+    throw new Malformed('one party');
+  }
   if (intro.minProto > VERSION) throw new Malformed('too new');
   const role = mine(intro.requester) ? REQUESTER : TARGET;
   const [own, peer] = role === REQUESTER ? [intro.requester, intro.target] : [intro.target, intro.requester];

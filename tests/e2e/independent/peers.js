@@ -9,6 +9,8 @@ const { Listener } = require('./listener');
 const { dial } = require('./dialler');
 const { REQUESTER } = require('./introduction');
 
+const REDIAL_MS = 30_000;
+
 class Peers extends EventEmitter {
   #device;
   #listener;
@@ -55,10 +57,14 @@ class Peers extends EventEmitter {
     fs.fsyncSync(this.#file);
   }
 
+  // The requester's part, at first and after every loss.
   async #dial(conversation) {
     if (conversation.link.role !== REQUESTER) return;
-    const reached = await dial(conversation.link, (socket) => this.#connect(conversation.link, socket, true));
-    if (!reached && !conversation.forgotten) this.emit('lost', conversation.link.peer.name, 'not reached');
+    while (!await dial(conversation.link, (socket) => this.#connect(conversation.link, socket, true))) {
+      if (conversation.forgotten) return;
+      this.emit('lost', conversation.link.peer.name, 'not reached');
+      await new Promise((resolve) => { setTimeout(resolve, REDIAL_MS); });
+    }
   }
 
   #connect(link, socket, dials) {

@@ -9,7 +9,7 @@ const { Malformed, u16, u64 } = require('./bytes');
 const { Reassembly, splitPayload } = require('./reassembly');
 const { ReplayWindow } = require('./replay_window');
 
-const RESEND_MS = 250, REGISTRATION_MS = 3300, TRIES = 3, AGAIN_MS = 30_000, MAX_ACK_DELAY_MS = 1000, SILENT_PINGS = 3;
+const PING_MS = 15_000, RESEND_MS = 250, REGISTRATION_MS = 3300, TRIES = 3, AGAIN_MS = 30_000, MAX_ACK_DELAY_MS = 1000, SILENT_PINGS = 3;
 
 const jittered = (ms) => ms * (0.8 + 0.4 * Math.random());
 
@@ -60,6 +60,12 @@ class RelayClient {
     this.#try = null;
   }
 
+  // Tells the relay, so that it does not go on sending.
+  leave() {
+    if (this.#live) this.#send([[wire.FRAME.CLOSE, u16(0)]]);
+    this.stop();
+  }
+
   #after(ms, action) {
     const timer = setTimeout(() => { this.#timers.delete(timer); action(); }, ms);
     this.#timers.add(timer);
@@ -94,9 +100,10 @@ class RelayClient {
   }
 
   #onRegistered(datagram) {
-    const granted = wire.readRegistered(datagram, this.#session, this.#try.clientRandom);
+    const granted = wire.readRegistered(datagram, this.#session, this.#try.clientRandom, this.#regSeq);
     this.#try = null;
     this.#failures = 0;
+    granted.pingMs = Math.min(Math.max(granted.pingMs || PING_MS, 100), 60_000);
     this.#live = { ...granted, number: 0n, window: new ReplayWindow(), unanswered: 0, heard: false };
     this.counts.registered++;
     this.#ping();
