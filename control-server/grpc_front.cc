@@ -1,14 +1,11 @@
 #include "control-server/grpc_front.h"
 
-#include <google/protobuf/stubs/logging.h>
-#include <grpc/support/log.h>
-
 #include <algorithm>
 #include <chrono>
 
 #include "absl/memory/memory.h"
-#include "absl/synchronization/mutex.h"
 #include "common/base/check.h"
+#include "common/rpc/quiet_grpc.h"
 #include "control-server/admission/capacity.h"
 #include "grpc/health/v1/health.pb.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
@@ -64,11 +61,7 @@ std::shared_ptr<grpc::ServerCredentials> Credentials(const crypto::PemPair& pair
 
 }  // namespace
 
-void QuietGrpc() {
-  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
-  google::protobuf::SetLogHandler(nullptr);
-  gpr_set_log_function([](gpr_log_func_args*) {});
-}
+void QuietGrpc() { rpc::QuietGrpc(); }
 
 absl::StatusOr<std::unique_ptr<GrpcFront>> GrpcFront::Create(FrontOptions options,
                                                              const Clock& clock) {

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "common/base/check.h"
 #include "common/config/duration.h"
 
@@ -50,6 +52,7 @@ constexpr Key kKeys[] = {
     P2P_TIMING_KEY(relay_ping),
     P2P_TIMING_KEY(cookie_rotation),
     P2P_TIMING_KEY(partial_life),
+    P2P_TIMING_KEY(relay_drain),
     P2P_TIMING_KEY(retry_1),
     P2P_TIMING_KEY(retry_2),
     P2P_TIMING_KEY(retry_3),
@@ -91,6 +94,16 @@ absl::Status SetTiming(Timing& timing, absl::string_view key, absl::string_view 
     return absl::OkStatus();
   }
   return absl::InvalidArgumentError(absl::StrCat("unknown key timing.", key));
+}
+
+absl::Status ApplySetOption(Timing& timing, absl::string_view assignment) {
+  const size_t equals = assignment.find('=');
+  if (equals == absl::string_view::npos || !absl::StartsWith(assignment, "timing.")) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--set ", assignment, ": only timing.KEY=VALUE can be set"));
+  }
+  const absl::string_view key = absl::StripPrefix(assignment.substr(0, equals), "timing.");
+  return SetTiming(timing, key, assignment.substr(equals + 1));
 }
 
 std::vector<std::pair<std::string, std::string>> ListTiming(const Timing& timing) {

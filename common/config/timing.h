@@ -52,6 +52,7 @@ struct Timing {
   Duration relay_ping = 15s;
   Duration cookie_rotation = 120s;
   Duration partial_life = 60s;
+  Duration relay_drain = 5s;  // A relay process that ends: for what is outstanding.
   // Client: not served.
   Duration retry_1 = 5s;
   Duration retry_2 = 20s;
@@ -79,6 +80,9 @@ struct Timing {
 
 // InvalidArgument for an unknown key or a value that is not a duration. `key` is without "timing.".
 absl::Status SetTiming(Timing& timing, absl::string_view key, absl::string_view value);
+
+// The same for `--set timing.KEY=VALUE`; `assignment` is what follows --set.
+absl::Status ApplySetOption(Timing& timing, absl::string_view assignment);
 
 // All keys with their current values in text, sorted: for `check-config` and the documentation
 // test.

@@ -10,6 +10,7 @@
 #include <filesystem>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/strip.h"
 #include "common/base/check.h"
 
@@ -24,6 +25,22 @@ absl::Status WriteAll(int fd, const std::string& path, absl::string_view content
     content.remove_prefix(static_cast<size_t>(n));
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<std::string> ReadAll(int fd, const std::string& path, size_t max_size) {
+  std::string out;
+  char buffer[16384];
+  while (true) {
+    const ssize_t n = ::read(fd, buffer, sizeof buffer);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return ErrnoError(absl::StrCat("reading ", path), errno);
+    if (n == 0) return out;
+    out.append(buffer, static_cast<size_t>(n));
+    if (out.size() > max_size) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat(path, " is larger than ", max_size, " bytes"));
+    }
+  }
 }
 
 std::string ParentOf(const std::string& path) {
@@ -49,19 +66,26 @@ absl::Status MakePrivateDirectory(const std::string& path) {
 absl::StatusOr<std::string> ReadFile(const std::string& path, size_t max_size) {
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd.valid()) return ErrnoError(absl::StrCat("opening ", path), errno);
-  std::string out;
-  char buffer[16384];
-  while (true) {
-    const ssize_t n = ::read(fd.get(), buffer, sizeof buffer);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return ErrnoError(absl::StrCat("reading ", path), errno);
-    if (n == 0) return out;
-    out.append(buffer, static_cast<size_t>(n));
-    if (out.size() > max_size) {
-      return absl::ResourceExhaustedError(
-          absl::StrCat(path, " is larger than ", max_size, " bytes"));
-    }
+  return ReadAll(fd.get(), path, max_size);
+}
+
+absl::StatusOr<SecretText> ReadSecretFile(const std::string& path, size_t max_size) {
+  // Not blocking: the path may name a pipe.
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!fd.valid()) return ErrnoError(absl::StrCat("opening ", path), errno);
+  struct stat about {};
+  if (::fstat(fd.get(), &about) != 0) return ErrnoError(absl::StrCat("reading ", path), errno);
+  if (!S_ISREG(about.st_mode)) {
+    return absl::PermissionDeniedError(absl::StrCat(path, " is not a regular file"));
   }
+  if ((about.st_mode & 077) != 0) {
+    return absl::PermissionDeniedError(
+        absl::StrFormat("%s holds a secret but has mode %04o: others may read or change it; "
+                        "run `chmod 600` on it and make a new secret",
+                        path, about.st_mode & 07777));
+  }
+  P2P_ASSIGN_OR_RETURN(std::string text, ReadAll(fd.get(), path, max_size));
+  return SecretText(std::move(text));
 }
 
 absl::Status SyncDirectory(const std::string& path) {

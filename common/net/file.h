@@ -6,6 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "common/base/secret.h"
 #include "common/net/fd.h"
 
 namespace p2p::net {
@@ -15,6 +16,10 @@ absl::Status MakePrivateDirectory(const std::string& path);
 
 // Whole file, at most `max_size` bytes (else ResourceExhausted). NotFound when absent.
 absl::StatusOr<std::string> ReadFile(const std::string& path, size_t max_size = 16 << 20);
+
+// The same for a file with a secret in it. PermissionDenied, with what to do, when group or others
+// may do anything with it, or when it is no regular file.
+absl::StatusOr<SecretText> ReadSecretFile(const std::string& path, size_t max_size);
 
 // Writes a temporary file of mode 0600 beside `path`, fsyncs it, renames it over `path` and fsyncs
 // the directory.

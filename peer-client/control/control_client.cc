@@ -11,13 +11,13 @@
 #include "common/base/check.h"
 #include "common/crypto/certificate.h"
 #include "common/net/tls_probe.h"
+#include "common/rpc/server_identity.h"
 #include "p2p/v1/accounts.grpc.pb.h"
 #include "p2p/v1/broadcast.grpc.pb.h"
 #include "p2p/v1/directory.grpc.pb.h"
 #include "p2p/v1/peering.grpc.pb.h"
 #include "peer-client/control/approval_stream.h"
 #include "peer-client/control/convert.h"
-#include "peer-client/control/server_identity.h"
 #include "peer-client/control/unary_calls.h"
 
 namespace p2p::client {
@@ -102,11 +102,11 @@ class ControlClient::Impl {
 
   void Connect() {
     Disconnect();
-    seen_ = std::make_shared<SeenKey>();
+    seen_ = std::make_shared<rpc::SeenKey>();
     P2P_CHECK(options_.pin || !options_.ca_pem.empty());
-    const auto credentials = options_.ca_pem.empty() ? PinnedCredentials(*options_.pin, seen_)
-                                                     : AuthorityCredentials(options_.ca_pem);
-    channel_ = grpc::CreateCustomChannel(GrpcTarget(options_.host, options_.port), credentials,
+    const auto credentials = options_.ca_pem.empty() ? rpc::PinnedCredentials(*options_.pin, seen_)
+                                                     : rpc::AuthorityCredentials(options_.ca_pem);
+    channel_ = grpc::CreateCustomChannel(rpc::GrpcTarget(options_.host, options_.port), credentials,
                                          Arguments(options_.timing));
     accounts_ = v1::AccountService::NewStub(channel_);
     directory_ = v1::DirectoryService::NewStub(channel_);
@@ -302,7 +302,7 @@ class ControlClient::Impl {
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   std::atomic<bool> probe_cancelled_ = false;
   std::thread probe_;
-  std::shared_ptr<SeenKey> seen_;
+  std::shared_ptr<rpc::SeenKey> seen_;
   std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<v1::AccountService::Stub> accounts_;
   std::unique_ptr<v1::DirectoryService::Stub> directory_;

@@ -9,11 +9,11 @@
 #include <string>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
+#include "common/base/mutex.h"
 
-namespace p2p::client {
+namespace p2p::rpc {
 
-// What the verifier of one channel saw. Thread-safe: gRPC's threads write, the loop reads.
+// What the verifier of one channel saw. Thread-safe: gRPC's threads write, the owner reads.
 class SeenKey {
  public:
   void Set(std::string fingerprint, bool accepted) ABSL_LOCKS_EXCLUDED(mu_);
@@ -21,7 +21,7 @@ class SeenKey {
   bool refused() const ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
-  mutable absl::Mutex mu_;
+  mutable Mutex mu_;
   std::string fingerprint_ ABSL_GUARDED_BY(mu_);
   bool refused_ ABSL_GUARDED_BY(mu_) = false;
 };
@@ -37,4 +37,4 @@ std::shared_ptr<grpc::ChannelCredentials> AuthorityCredentials(const std::string
 // gRPC's name of host and port: an address is not looked up.
 std::string GrpcTarget(const std::string& host, uint16_t port);
 
-}  // namespace p2p::client
+}  // namespace p2p::rpc

@@ -1,4 +1,4 @@
-#include "peer-client/control/server_identity.h"
+#include "common/rpc/server_identity.h"
 
 #include <grpcpp/security/tls_certificate_verifier.h>
 #include <grpcpp/security/tls_credentials_options.h>
@@ -9,7 +9,7 @@
 #include "common/crypto/certificate.h"
 #include "common/net/address.h"
 
-namespace p2p::client {
+namespace p2p::rpc {
 namespace {
 
 namespace ge = grpc::experimental;
@@ -41,18 +41,18 @@ class PinVerifier final : public ge::ExternalCertificateVerifier {
 }  // namespace
 
 void SeenKey::Set(std::string fingerprint, bool accepted) {
-  const absl::MutexLock lock(&mu_);
+  const MutexLock lock(mu_);
   fingerprint_ = std::move(fingerprint);
   if (!accepted) refused_ = true;
 }
 
 std::string SeenKey::fingerprint() const {
-  const absl::MutexLock lock(&mu_);
+  const MutexLock lock(mu_);
   return fingerprint_;
 }
 
 bool SeenKey::refused() const {
-  const absl::MutexLock lock(&mu_);
+  const MutexLock lock(mu_);
   return refused_;
 }
 
@@ -78,4 +78,4 @@ std::string GrpcTarget(const std::string& host, uint16_t port) {
   return absl::StrCat(ip->is_v4() ? "ipv4:" : "ipv6:", net::SocketAddress{*ip, port}.ToString());
 }
 
-}  // namespace p2p::client
+}  // namespace p2p::rpc
