@@ -73,6 +73,15 @@ void RelayEngine::Clear() {
   broadcasts_.Clear();
 }
 
+bool RelayEngine::Idle() {
+  for (const auto& session : slots_) {
+    if (session == nullptr || !session->reachable()) continue;
+    (void)session->queue().NextDeadline();  // Drops what is dead.
+    if (session->queue().size() > 0) return false;
+  }
+  return true;
+}
+
 void RelayEngine::OnDatagram(ByteView datagram, const Path& path, MonoTime now, Outbox& out) {
   counters_.Add(RelayCount::kDatagramsIn);
   const auto kind = wire::PeekKind(datagram);

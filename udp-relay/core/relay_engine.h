@@ -36,6 +36,8 @@ class RelayEngine {
   // When Poll() has something to do; in the past when it stopped at a full batch.
   std::optional<MonoTime> NextDeadline() const;
 
+  // Nothing is outstanding for a session that can be reached. Looks at every session.
+  bool Idle();
   size_t sessions() const { return by_id_.size(); }
   size_t broadcasts() const { return broadcasts_.size(); }
 

@@ -5,33 +5,22 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "common/base/mutex.h"
 #include "common/net/fd.h"
-#include "common/relay/relay_port.h"
+#include "common/relay/relay_order.h"
 
 namespace p2p::relay {
 
-struct AddSessionOrder {
-  ConnId session;
-  Secret<32> psk;
-};
-struct RemoveSessionOrder {
-  ConnId session;
-};
-struct AddBroadcastOrder {
-  SignedBroadcastPtr broadcast;
-  MonoTime expires;
-};
-struct RemoveBroadcastOrder {
-  BroadcastId broadcast;
-};
-struct QueueOrder {
-  ConnId session;
-  BroadcastId broadcast;
+// Forget all sessions and broadcasts.
+struct ClearOrder {};
+// Say so, once, when nothing is outstanding for anybody who can be reached.
+struct DrainOrder {
+  absl::AnyInvocable<void()> idle;  // On the relay's thread.
 };
 using Order = std::variant<AddSessionOrder, RemoveSessionOrder, AddBroadcastOrder,
-                           RemoveBroadcastOrder, QueueOrder>;
+                           RemoveBroadcastOrder, QueueOrder, ClearOrder, DrainOrder>;
 
 // Thread-safe; Push never blocks. Full means that the relay's thread fell far behind: then
 // everything is dropped, and the reader learns that it must start over and be fed anew.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 namespace p2p::relay {
 namespace {
@@ -20,13 +21,6 @@ absl::Status Watch(int epoll, int fd) {
   if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == 0) return absl::OkStatus();
   return net::ErrnoError("relay epoll", errno);
 }
-
-template <class... F>
-struct Overloaded : F... {
-  using F::operator()...;
-};
-template <class... F>
-Overloaded(F...) -> Overloaded<F...>;
 
 }  // namespace
 
@@ -77,6 +71,11 @@ void RelayWorker::Queue(ConnId session, BroadcastId broadcast) {
   orders_->Push(QueueOrder{session, broadcast});
 }
 
+void RelayWorker::Clear() { orders_->Push(ClearOrder{}); }
+void RelayWorker::Drain(absl::AnyInvocable<void()> idle) {
+  orders_->Push(DrainOrder{std::move(idle)});
+}
+
 void RelayWorker::Run() {
   std::array<epoll_event, 2> events;
   for (;;) {
@@ -86,6 +85,7 @@ void RelayWorker::Run() {
     if (!CarryOutOrders()) return;
     ReceiveSome();
     SendSome();
+    if (when_idle_ && outbox_.empty() && engine_.Idle()) std::exchange(when_idle_, nullptr)();
   }
 }
 
@@ -109,6 +109,8 @@ void RelayWorker::CarryOut(Order order) {
                  [this](AddBroadcastOrder& o) { engine_.AddBroadcast(*o.broadcast, o.expires); },
                  [this](RemoveBroadcastOrder& o) { engine_.RemoveBroadcast(o.broadcast); },
                  [this](QueueOrder& o) { engine_.Queue(o.session, o.broadcast); },
+                 [this](ClearOrder&) { engine_.Clear(); },
+                 [this](DrainOrder& o) { when_idle_ = std::move(o.idle); },
              },
              order);
 }

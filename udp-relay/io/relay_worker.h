@@ -37,6 +37,12 @@ class RelayWorker final : public RelayPort {
   void RemoveBroadcast(BroadcastId broadcast) override;
   void Queue(ConnId session, BroadcastId broadcast) override;
 
+  // Orders of a relay that is a process of its own; in turn with those above.
+  void Clear();
+  // `idle` is called once, on the worker's thread, when nothing is left to send to any session that
+  // can be reached; it may come at once, and never when that does not happen.
+  void Drain(absl::AnyInvocable<void()> idle);
+
  private:
   RelayWorker(const RelayOptions& options, const Clock& clock, Random& random, RelayEvents& events);
   absl::Status Init(net::UniqueFd socket);
@@ -62,6 +68,7 @@ class RelayWorker final : public RelayPort {
   bool blocked_ = false;     // Waiting for the socket to be writable.
   bool no_buffers_ = false;  // Waiting a millisecond.
   bool watching_ = false;
+  absl::AnyInvocable<void()> when_idle_;  // Null: not draining.
   std::atomic<size_t> sessions_{0};
   std::thread thread_;
 };
