@@ -13,7 +13,7 @@ absl::StatusOr<std::unique_ptr<InProcessRelay>> InProcessRelay::Start(
     P2P_ASSIGN_OR_RETURN(auto socket, relay::OpenRelaySocket(*listen));
     P2P_ASSIGN_OR_RETURN(relay->worker_, relay::RelayWorker::Start(
                                              std::move(socket), relay::OptionsFromTiming(timing),
-                                             clock, relay->random_, relay->events_));
+                                             clock, relay->random_, relay->events()));
   }
   return relay;
 }

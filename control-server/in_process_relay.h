@@ -6,15 +6,13 @@
 #include <optional>
 
 #include "common/crypto/os_random.h"
-#include "control-server/service/attach_desk.h"
-#include "control-server/service/hub_relay_events.h"
+#include "control-server/relay_host.h"
 #include "udp-relay/io/relay_worker.h"
 
 namespace p2p::server {
 
-// Owns the worker and the way of its reports to the hub thread. Listeners are added before traffic
-// arrives, that is before the first session exists. Destroy it after the hub thread has stopped.
-class InProcessRelay {
+// Owns the worker.
+class InProcessRelay final : public RelayHost {
  public:
   // Binds `listen`; nullopt: there is no relay, broadcasts travel by channel alone. AlreadyExists:
   // the port is taken. `clock` and `hub` outlive it.
@@ -22,16 +20,14 @@ class InProcessRelay {
       const std::optional<net::SocketAddress>& listen, const config::Timing& timing,
       const Clock& clock, asio::io_context& hub);
 
-  relay::RelayPort* port() { return worker_.get(); }  // Null: none.
-  HubRelayEvents& events() { return events_; }
-  RelayEndpoint endpoint() const;
-  std::string Describe() const;  // "127.0.0.1:4400", or "none".
+  relay::RelayPort* port() override { return worker_.get(); }
+  RelayEndpoint endpoint() const override;
+  std::string Describe() const override;
 
  private:
-  explicit InProcessRelay(asio::io_context& hub) : events_(hub) {}
+  using RelayHost::RelayHost;
 
   crypto::OsRandom random_;
-  HubRelayEvents events_;
   std::unique_ptr<relay::RelayWorker> worker_;
 };
 

@@ -1,16 +1,16 @@
 // control-server: the command line, and the life of the process around the Server.
 #include <signal.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdio>
 
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_split.h"
+#include "common/base/harden.h"
 #include "common/base/log.h"
 #include "common/base/text.h"
+#include "common/crypto/os_random.h"
+#include "common/relay/relay_token.h"
 #include "control-server/admin/user_commands.h"
 #include "control-server/health_probe.h"
 #include "control-server/server.h"
@@ -25,15 +25,6 @@ constexpr timespec kHousekeeping{.tv_sec = 5, .tv_nsec = 0};
 
 void Complain(absl::string_view text) {
   std::fprintf(stderr, "control-server: %s\n", RenderUntrusted(text, TextKind::kLine).c_str());
-}
-
-// Nobody else on the machine reads our memory or our files.
-void HardenProcess() {
-  ::umask(077);
-  ::prctl(PR_SET_DUMPABLE, 0);
-  const rlimit none{.rlim_cur = 0, .rlim_max = 0};
-  ::setrlimit(RLIMIT_CORE, &none);
-  ::signal(SIGPIPE, SIG_IGN);
 }
 
 // Blocked in every thread that starts later; only WaitForEnd takes them.
@@ -117,6 +108,15 @@ int Health(const CommandLine& line, std::string target) {
   return absl::IsUnavailable(healthy) ? kUnreachable : kError;
 }
 
+int PrintRelayToken() {
+  crypto::OsRandom random;
+  const SecretText token = relay::MakeRelayToken(random);
+  const absl::string_view text = token.view();
+  const bool printed = std::fwrite(text.data(), 1, text.size(), stdout) == text.size() &&
+                       std::putchar('\n') == '\n' && std::fflush(stdout) == 0;
+  return printed ? kOk : kError;
+}
+
 // On the data directory of a server that is not running.
 int Users(const CommandLine& line, const CLI::App& user, const UserCommandLine& user_line) {
   const auto options = ResolveOptions(line);
@@ -146,6 +146,8 @@ int Main(int argc, char** argv) {
   auto* health = app.add_subcommand("health", "ask a running server whether it serves");
   std::string target;
   health->add_option("target", target, "HOST:PORT (default: this host, the configured port)");
+  auto* relay_token = app.add_subcommand(
+      "relay-token", "print a new token for a udp-relay process; keep it in a file of mode 0600");
   UserCommandLine user_line;
   auto* user = AddUserCommands(app, user_line);
   try {
@@ -155,6 +157,7 @@ int Main(int argc, char** argv) {
   }
   if (*check_config) return CheckConfig(line);
   if (*health) return Health(line, target);
+  if (*relay_token) return PrintRelayToken();
   if (*user) return Users(line, *user, user_line);
   return Serve(line);
 }

@@ -100,6 +100,7 @@ absl::StatusOr<FileOptions> Read(const toml::table& file) {
   Section server(file, "server");
   server.Take("listen", out.listen);
   server.Take("relay_listen", out.relay_listen);
+  server.Take("relay_token_file", out.relay_token_file);
   server.Take("data_dir", out.data_dir);
   server.Take("max_connections", out.max_connections);
   server.Take("http_listen", out.http_listen);

@@ -1,7 +1,8 @@
 // The configuration file of the control-server, TOML:
 //
-//   [server]   listen relay_listen data_dir max_connections http_listen admin_socket reflection
-//              log_format name greeting signup_open
+//   [server]   listen relay_listen relay_token_file data_dir max_connections http_listen
+//   admin_socket
+//              reflection log_format name greeting signup_open
 //   [tls]      cert key names
 //   [timing]   every key of common/config/timing.h, as "30s", "250ms", "12h"
 #pragma once
@@ -19,6 +20,7 @@ namespace p2p::server {
 struct FileOptions {
   std::optional<std::string> listen;
   std::optional<std::string> relay_listen;
+  std::optional<std::string> relay_token_file;
   std::optional<std::string> data_dir;
   std::optional<uint64_t> max_connections;
   std::optional<std::string> http_listen;

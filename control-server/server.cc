@@ -5,7 +5,11 @@
 #include "absl/memory/memory.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
+#include "common/net/file.h"
+#include "common/relay/relay_token.h"
 #include "control-server/admission/capacity.h"
+#include "control-server/in_process_relay.h"
+#include "control-server/linked_relay.h"
 #include "control-server/service/session_loader.h"
 
 namespace p2p::server {
@@ -18,6 +22,23 @@ ServerProfile MakeProfile(const ServerOptions& options, const ServerIdentity& id
           .signup_open = options.signup_open,
           .introducer_key = identity.introducer.public_key(),
           .broadcast_key = identity.broadcaster.public_key()};
+}
+
+// In this process, or ready for one that links itself.
+absl::StatusOr<std::unique_ptr<RelayHost>> StartRelay(const ServerOptions& options,
+                                                      const Clock& clock, asio::io_context& hub,
+                                                      ConnectionControl& connections) {
+  if (options.relay_token_file.empty()) {
+    return InProcessRelay::Start(options.relay_listen, options.timing, clock, hub);
+  }
+  const auto content = net::ReadSecretFile(options.relay_token_file, relay::kMaxTokenText);
+  if (!content.ok()) return absl::InvalidArgumentError(content.status().message());
+  const auto token = relay::ParseRelayToken(content->view());
+  if (!token.ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(options.relay_token_file, ": ", token.status().message()));
+  }
+  return std::make_unique<LinkedRelay>(hub, connections, *token, clock, options.timing);
 }
 
 }  // namespace
@@ -39,8 +60,8 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
                                                       .reflection = options.reflection},
                                                      clock));
   auto hub_thread = std::make_unique<HubThread>();
-  P2P_ASSIGN_OR_RETURN(auto relay, InProcessRelay::Start(options.relay_listen, options.timing,
-                                                         clock, hub_thread->io()));
+  P2P_ASSIGN_OR_RETURN(auto relay,
+                       StartRelay(options, clock, hub_thread->io(), front->connections()));
   P2P_ASSIGN_OR_RETURN(auto store, SqliteStore::Open(directory.database()));
   P2P_ASSIGN_OR_RETURN(auto sessions, LoadSessions(*store, clock.Wall()));
   auto server = absl::WrapUnique(new Server(options, clock, std::move(fatal), std::move(directory),
@@ -54,7 +75,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
 Server::Server(const ServerOptions& options, const Clock& clock, StoreQueue::Fatal fatal,
                DataDirectory directory, ServerIdentity identity, std::unique_ptr<SqliteStore> store,
                std::unique_ptr<GrpcFront> front, std::unique_ptr<HubThread> hub_thread,
-               std::unique_ptr<InProcessRelay> relay, uint32_t max_connections)
+               std::unique_ptr<RelayHost> relay, uint32_t max_connections)
     : options_(options),
       clock_(clock),
       directory_(std::move(directory)),
@@ -78,7 +99,7 @@ Server::Server(const ServerOptions& options, const Clock& clock, StoreQueue::Fat
             .store = store_queue_,
             .connections = front_->connections(),
             .relay = relay_->port(),
-            .relay_endpoint = relay_->endpoint()}),
+            .find_relay = [this] { return relay_->endpoint(); }}),
       broadcast_desk_(hub_thread_->io(), store_queue_, relay_->port(), identity_.broadcaster,
                       clock_, random_, options_.timing),
       broadcast_purger_(hub_thread_->io(), store_queue_, clock_, options_.timing),
@@ -109,12 +130,14 @@ absl::Status Server::Serve() {
   broadcast_purger_.Start();
   hub_thread_->Start();
   // One service a line; all of them are members above.
-  return front_->Start({
+  std::vector<grpc::Service*> services = {
       &account_service_,
       &directory_service_,
       &peering_service_,
       &broadcast_service_,
-  });
+  };
+  if (grpc::Service* const link = relay_->service()) services.push_back(link);
+  return front_->Start(services);
 }
 
 std::string Server::ReadyLine() const {
@@ -123,6 +146,7 @@ std::string Server::ReadyLine() const {
 }
 
 void Server::Housekeep() {
+  relay_->Housekeep();
   for (const TokenHash& token : sessions_.RemoveExpired()) {
     hub_.EndSession(token);
     store_queue_.Submit([token](Store& store) { return store.DeleteToken(token); },
@@ -135,6 +159,7 @@ void Server::Shutdown() {
   // Calls that wait for a hash end at once, so that the front has nothing to wait for.
   hashes_.Stop();
   hub_.Shutdown();  // Clients hear why their channel ends.
+  relay_->Stop();
   front_->Shutdown();
   hub_thread_->Call([this] {
     broadcast_purger_.Stop();

@@ -7,7 +7,7 @@
 
 #include "common/crypto/os_random.h"
 #include "control-server/grpc_front.h"
-#include "control-server/in_process_relay.h"
+#include "control-server/relay_host.h"
 #include "control-server/server_identity.h"
 #include "control-server/server_options.h"
 #include "control-server/service/account_service.h"
@@ -47,7 +47,7 @@ class Server {
   Server(const ServerOptions& options, const Clock& clock, StoreQueue::Fatal fatal,
          DataDirectory directory, ServerIdentity identity, std::unique_ptr<SqliteStore> store,
          std::unique_ptr<GrpcFront> front, std::unique_ptr<HubThread> hub_thread,
-         std::unique_ptr<InProcessRelay> relay, uint32_t max_connections);
+         std::unique_ptr<RelayHost> relay, uint32_t max_connections);
   absl::Status Serve();
 
   const ServerOptions options_;
@@ -64,7 +64,7 @@ class Server {
   std::unique_ptr<GrpcFront> front_;
   Authenticator authenticator_;
   std::unique_ptr<HubThread> hub_thread_;
-  std::unique_ptr<InProcessRelay> relay_;
+  std::unique_ptr<RelayHost> relay_;
   Hub hub_;
   BroadcastDesk broadcast_desk_;
   BroadcastPurger broadcast_purger_;

@@ -4,10 +4,8 @@
 
 #include <cstdlib>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/strip.h"
 #include "common/base/check.h"
 #include "common/base/text.h"
 #include "common/net/file.h"
@@ -39,16 +37,6 @@ absl::Status NotInThisVersion(absl::string_view option) {
       absl::StrCat(option, " is not available in this version of the server"));
 }
 
-absl::Status ApplySet(config::Timing& timing, absl::string_view assignment) {
-  const size_t equals = assignment.find('=');
-  if (equals == absl::string_view::npos || !absl::StartsWith(assignment, "timing.")) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--set ", assignment, ": only timing.KEY=VALUE can be set"));
-  }
-  const absl::string_view key = absl::StripPrefix(assignment.substr(0, equals), "timing.");
-  return config::SetTiming(timing, key, assignment.substr(equals + 1));
-}
-
 // What the command line says replaces what the file says.
 void Override(FileOptions& file, const CommandLine& line) {
   const auto take = [](auto& to, const auto& from) {
@@ -56,6 +44,7 @@ void Override(FileOptions& file, const CommandLine& line) {
   };
   take(file.listen, line.listen);
   take(file.relay_listen, line.relay_listen);
+  take(file.relay_token_file, line.relay_token_file);
   take(file.data_dir, line.data_dir);
   take(file.tls_cert, line.tls_cert);
   take(file.tls_key, line.tls_key);
@@ -73,6 +62,12 @@ absl::Status ResolveAddresses(const FileOptions& file, ServerOptions& options) {
   const std::string relay = file.relay_listen.value_or(kDefaultListen);
   if (relay != "none") {
     P2P_ASSIGN_OR_RETURN(options.relay_listen, ParseAddress("--relay-listen", relay));
+  }
+  options.relay_token_file = file.relay_token_file.value_or("");
+  if (!options.relay_token_file.empty() && options.relay_listen) {
+    return absl::InvalidArgumentError(
+        "--relay-token-file is for a udp-relay process instead of the server's own relay: add "
+        "--relay-listen none");
   }
   const auto loopback = [](const net::SocketAddress& a) { return a.ip.IsLoopback(); };
   const bool all_loopback =
@@ -97,6 +92,8 @@ void AddServerOptions(CLI::App& app, CommandLine& line) {
   app.add_option("--listen", line.listen, "address and TCP port for clients (default [::]:4400)");
   app.add_option("--relay-listen", line.relay_listen,
                  "address and UDP port for broadcasts, or none (default [::]:4400)");
+  app.add_option("--relay-token-file", line.relay_token_file,
+                 "accept a udp-relay process that has this token (with --relay-listen none)");
   app.add_option("--data-dir", line.data_dir, "where the server keeps its state");
   app.add_option("--tls-cert", line.tls_cert, "certificate chain, PEM")
       ->needs(app.add_option("--tls-key", line.tls_key, "its private key, PEM"));
@@ -146,7 +143,7 @@ absl::StatusOr<ServerOptions> ResolveOptions(const CommandLine& line) {
   P2P_RETURN_IF_ERROR(CheckLength("server.greeting", options.greeting, wire::kMaxGreeting));
   options.timing = file.timing;
   for (const std::string& assignment : line.set) {
-    P2P_RETURN_IF_ERROR(ApplySet(options.timing, assignment));
+    P2P_RETURN_IF_ERROR(config::ApplySetOption(options.timing, assignment));
   }
   return options;
 }
@@ -161,6 +158,9 @@ std::string DescribeOptions(const ServerOptions& options) {
       "\nsignup_open = ", options.signup_open ? "true" : "false",
       "\nreflection = ", options.reflection ? "true" : "false",
       "\nlog_format = ", quoted(options.log_format == LogFormat::kJson ? "json" : "text"), "\n");
+  if (!options.relay_token_file.empty()) {
+    absl::StrAppend(&out, "relay_token_file = ", quoted(options.relay_token_file), "\n");
+  }
   if (options.max_connections) {
     absl::StrAppend(&out, "max_connections = ", *options.max_connections, "\n");
   }

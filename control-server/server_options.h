@@ -17,6 +17,7 @@ namespace p2p::server {
 struct ServerOptions {
   net::SocketAddress listen;
   std::optional<net::SocketAddress> relay_listen;  // nullopt: none.
+  std::string relay_token_file;  // Not empty: a relay process may link itself; no own relay then.
   std::string data_dir;
   std::string tls_cert;  // Both or none: then the server makes its own.
   std::string tls_key;
@@ -35,6 +36,7 @@ struct CommandLine {
   std::string config;
   std::optional<std::string> listen;
   std::optional<std::string> relay_listen;
+  std::optional<std::string> relay_token_file;
   std::optional<std::string> data_dir;
   std::optional<std::string> tls_cert;
   std::optional<std::string> tls_key;

@@ -17,6 +17,9 @@ class ConnectionControl {
   virtual void MarkHello(const net::SocketAddress& peer) = 0;
   // A valid token was presented on the connection of this peer.
   virtual void MarkAuthenticated(const net::SocketAddress& peer) = 0;
+  // The peer has proved to be the relay. Its connection takes no place of a client and has no
+  // deadline, even if it was accepted above the cap: a full server must not lock its relay out.
+  virtual void MarkRelay(const net::SocketAddress&) {}
   // Shuts the connection down `delay` from now: the very connection that has this peer address now,
   // never a later one.
   virtual void Close(const net::SocketAddress& peer, Duration delay) = 0;

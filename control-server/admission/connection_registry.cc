@@ -61,6 +61,11 @@ void ConnectionRegistry::MarkAuthenticated(const net::SocketAddress& peer) {
   table_.MarkAuthenticated(peer);
 }
 
+void ConnectionRegistry::MarkRelay(const net::SocketAddress& peer) {
+  const MutexLock lock(mu_);
+  table_.MarkRelay(peer);
+}
+
 void ConnectionRegistry::Close(const net::SocketAddress& peer, Duration delay) {
   const MonoTime when = clock_.Mono() + delay;
   {
@@ -167,7 +172,10 @@ void ConnectionRegistry::Sweep() {
 
 ConnectionRegistry::Figures ConnectionRegistry::figures() const {
   const MutexLock lock(mu_);
-  return {table_.served(), table_.full(), table_.authenticated()};
+  return {.served = table_.served(),
+          .full = table_.full(),
+          .relays = table_.relays(),
+          .authenticated = table_.authenticated()};
 }
 
 void ConnectionRegistry::SweepLocked() {

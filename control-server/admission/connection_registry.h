@@ -49,6 +49,7 @@ class ConnectionRegistry final : public ConnectionControl {
   // ConnectionControl. Any thread.
   void MarkHello(const net::SocketAddress& peer) override ABSL_LOCKS_EXCLUDED(mu_);
   void MarkAuthenticated(const net::SocketAddress& peer) override ABSL_LOCKS_EXCLUDED(mu_);
+  void MarkRelay(const net::SocketAddress& peer) override ABSL_LOCKS_EXCLUDED(mu_);
   void Close(const net::SocketAddress& peer, Duration delay) override ABSL_LOCKS_EXCLUDED(mu_);
   std::optional<net::SocketAddress> LocalAddress(const net::SocketAddress& peer) const override
       ABSL_LOCKS_EXCLUDED(mu_);
@@ -74,6 +75,7 @@ class ConnectionRegistry final : public ConnectionControl {
   struct Figures {
     size_t served = 0;
     size_t full = 0;
+    size_t relays = 0;
     size_t authenticated = 0;
   };
   Figures figures() const ABSL_LOCKS_EXCLUDED(mu_);

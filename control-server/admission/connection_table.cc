@@ -24,7 +24,7 @@ void ConnectionTable::Add(SocketName name, const net::SocketAddress& peer,
   added.place = place;
   by_fd_[name.fd] = name.cookie;
   by_peer_[peer] = name.cookie;
-  ++(place == Place::kServed ? served_ : full_);
+  ++Taken(place);
   SetDue(added, now + deadlines_.hello);
 }
 
@@ -40,7 +40,7 @@ void ConnectionTable::Remove(uint64_t cookie) {
       peer != by_peer_.end() && peer->second == cookie) {
     by_peer_.erase(peer);
   }
-  --(gone.place == Place::kServed ? served_ : full_);
+  --Taken(gone.place);
   if (gone.progress == Progress::kAuthenticated) --authenticated_;
   by_cookie_.erase(it);
 }
@@ -66,6 +66,15 @@ bool ConnectionTable::MarkAuthenticated(const net::SocketAddress& peer) {
   ++authenticated_;
   if (!connection->closing) SetDue(*connection, std::nullopt);
   return true;
+}
+
+bool ConnectionTable::MarkRelay(const net::SocketAddress& peer) {
+  Connection* connection = ByPeer(peer);
+  if (connection == nullptr) return false;
+  --Taken(connection->place);
+  connection->place = Place::kRelay;
+  ++Taken(connection->place);
+  return MarkAuthenticated(peer);
 }
 
 bool ConnectionTable::Pause(const net::SocketAddress& peer, MonoTime now) {
@@ -147,6 +156,18 @@ ConnectionTable::Connection* ConnectionTable::ByPeer(const net::SocketAddress& p
 const ConnectionTable::Connection* ConnectionTable::ByPeer(const net::SocketAddress& peer) const {
   const auto it = by_peer_.find(peer);
   return it == by_peer_.end() ? nullptr : &by_cookie_.at(it->second);
+}
+
+size_t& ConnectionTable::Taken(Place place) {
+  switch (place) {
+    case Place::kServed:
+      return served_;
+    case Place::kFull:
+      return full_;
+    case Place::kRelay:
+      return relays_;
+  }
+  P2P_CHECK(false);
 }
 
 void ConnectionTable::SetDue(Connection& connection, std::optional<MonoTime> when) {

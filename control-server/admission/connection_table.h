@@ -24,6 +24,7 @@ struct SocketName {
 enum class Place : uint8_t {
   kServed,  // Within the cap.
   kFull,    // Above it: hears "full", then is closed.
+  kRelay,   // The relay's: in nobody's way, whatever the cap.
 };
 
 struct ConnectionLimits {
@@ -56,6 +57,8 @@ class ConnectionTable {
   // Progress of the newest connection of `peer`; false when there is none.
   bool MarkHello(const net::SocketAddress& peer, MonoTime now);
   bool MarkAuthenticated(const net::SocketAddress& peer);
+  // The relay's connection: gives its place, of whatever kind, back, and has no deadline.
+  bool MarkRelay(const net::SocketAddress& peer);
   bool Pause(const net::SocketAddress& peer, MonoTime now);
   bool Resume(const net::SocketAddress& peer, MonoTime now);
   // To be closed at `when`, or at its deadline if that is earlier.
@@ -73,6 +76,7 @@ class ConnectionTable {
   std::vector<SocketName> All() const;
   size_t served() const { return served_; }
   size_t full() const { return full_; }
+  size_t relays() const { return relays_; }
   size_t authenticated() const { return authenticated_; }
   const ConnectionLimits& limits() const { return limits_; }
 
@@ -93,6 +97,7 @@ class ConnectionTable {
   Connection* ByPeer(const net::SocketAddress& peer);
   const Connection* ByPeer(const net::SocketAddress& peer) const;
   void SetDue(Connection& connection, std::optional<MonoTime> when);
+  size_t& Taken(Place place);
 
   const ConnectionLimits limits_;
   const ConnectionDeadlines deadlines_;
@@ -102,6 +107,7 @@ class ConnectionTable {
   std::set<std::pair<MonoTime, uint64_t>> due_;
   size_t served_ = 0;
   size_t full_ = 0;
+  size_t relays_ = 0;
   size_t authenticated_ = 0;
 };
 

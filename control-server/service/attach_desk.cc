@@ -109,8 +109,8 @@ EventPtr AttachDesk::AttachedEvent(const ClientChannel& channel, const Secret<32
   auto event = std::make_shared<v1::ServerEvent>();
   auto& out = *event->mutable_attached();
   out.set_conn_id(ToString(channel.conn->view()));
-  if (relay_ != nullptr) out.set_relay_psk(ToString(psk.view()));
   *out.mutable_relay() = RelayAddress();
+  if (out.relay().port() != 0) out.set_relay_psk(ToString(psk.view()));
   *out.mutable_server_time() = ToProto(clock_.Wall());
   // All clients of a server that went away come back within W: at most 500 a second.
   const Duration spread = clients_.size() * Duration(1s) / 500;
@@ -124,8 +124,9 @@ EventPtr AttachDesk::AttachedEvent(const ClientChannel& channel, const Secret<32
 v1::Endpoint AttachDesk::RelayAddress() const {
   v1::Endpoint endpoint;
   if (relay_ == nullptr) return endpoint;
-  endpoint.set_ip_address(endpoint_.ip_address);
-  endpoint.set_port(endpoint_.port);
+  const RelayEndpoint found = find_relay_();
+  endpoint.set_ip_address(found.ip_address);
+  endpoint.set_port(found.port);
   return endpoint;
 }
 

@@ -2,6 +2,7 @@
 // Hub thread only.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -18,20 +19,22 @@ namespace p2p::server {
 // Where clients find the relay.
 struct RelayEndpoint {
   std::string ip_address;  // Empty: the address at which the client reaches the control-server.
-  uint16_t port = 0;
+  uint16_t port = 0;       // 0: nowhere at present.
 };
+// Where it is at the moment: a relay that links itself may come, go and move.
+using FindRelay = std::function<RelayEndpoint()>;
 
 class AttachDesk {
  public:
   // `relay` may be null: broadcasts then travel by channel alone.
   AttachDesk(const config::Timing& timing, const Clock& clock, Random& random,
-             relay::RelayPort* relay, RelayEndpoint endpoint, AttachedClients& clients,
+             relay::RelayPort* relay, FindRelay find_relay, AttachedClients& clients,
              PresenceBoard& board, RequestDesk& requests)
       : timing_(timing),
         clock_(clock),
         random_(random),
         relay_(relay),
-        endpoint_(std::move(endpoint)),
+        find_relay_(std::move(find_relay)),
         clients_(clients),
         board_(board),
         requests_(requests) {}
@@ -62,7 +65,7 @@ class AttachDesk {
   const Clock& clock_;
   Random& random_;
   relay::RelayPort* const relay_;
-  const RelayEndpoint endpoint_;
+  const FindRelay find_relay_;
   AttachedClients& clients_;
   PresenceBoard& board_;
   RequestDesk& requests_;

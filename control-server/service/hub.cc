@@ -40,7 +40,7 @@ Hub::Hub(Parts parts)
       requests_(parts.timing, parts.clock, parts.random, clients_, introductions_),
       penalties_(parts.timing, parts.clock, parts.sessions, parts.store),
       attachments_(parts.timing, parts.clock, parts.random, parts.relay,
-                   std::move(parts.relay_endpoint), clients_, board_, requests_),
+                   std::move(parts.find_relay), clients_, board_, requests_),
       flow_(parts.io, parts.timing, parts.clock, parts.sessions, parts.store, clients_, board_,
             requests_, penalties_, attachments_),
       timer_(parts.io),

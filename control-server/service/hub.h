@@ -40,7 +40,7 @@ class Hub final : public PresenceView, public PenaltyView, public SessionEnder {
     StoreQueue& store;
     ConnectionControl& connections;
     relay::RelayPort* relay = nullptr;  // Null: no relay.
-    RelayEndpoint relay_endpoint;
+    FindRelay find_relay;               // Called on the hub thread; not without a relay.
   };
   explicit Hub(Parts parts);
 

@@ -201,7 +201,7 @@ struct PeeringFixture::Running {
              .store = queue,
              .connections = front->connections(),
              .relay = f.with_relay_ ? &f.relay_ : nullptr,
-             .relay_endpoint = {.ip_address = "", .port = 4400}}),
+             .find_relay = [] { return RelayEndpoint{.ip_address = "", .port = 4400}; }}),
         service(authenticator, hub, f.clock_, f.timing_) {}
 
   StoreQueue queue;

@@ -57,6 +57,26 @@ TEST_F(ConnectionTableTest, HelloGivesTimeToLogInAndRepeatingItGivesNoMore) {
   EXPECT_THAT(After(1ms), ElementsAre(talker));
 }
 
+TEST_F(ConnectionTableTest, TheRelayTakesNoPlaceAndHasNoDeadline) {
+  Add(5);
+  Add(6);
+  const SocketName relay = Add(7, Place::kFull);  // Above the cap.
+  EXPECT_EQ(table_.FreePlace(), std::nullopt);
+  EXPECT_TRUE(table_.MarkRelay(Peer(7)));
+  EXPECT_EQ(table_.PlaceOf(Peer(7)), Place::kRelay);
+  EXPECT_EQ(table_.full(), 0u);
+  EXPECT_EQ(table_.relays(), 1u);
+  EXPECT_EQ(table_.FreePlace(), Place::kFull);
+  EXPECT_TRUE(table_.MarkRelay(Peer(5)));  // Or within it: a client has the place now.
+  EXPECT_EQ(table_.FreePlace(), Place::kServed);
+  const auto due = After(1h);
+  EXPECT_EQ(due.size(), 1u);  // The client that said nothing.
+  EXPECT_NE(due.front(), relay);
+  table_.Remove(relay.cookie);
+  EXPECT_EQ(table_.relays(), 1u);
+  EXPECT_FALSE(table_.MarkRelay(Peer(7)));
+}
+
 TEST_F(ConnectionTableTest, WhoLoggedInStays) {
   const SocketName member = Add(5);
   EXPECT_TRUE(table_.MarkHello(Peer(5), now_));
