@@ -122,6 +122,27 @@ class Server(Process):
             return file.read()
 
 
+class Relay(Process):
+    """A udp-relay process; await_ready() once it is expected to be linked."""
+
+    def __init__(self, bin_dir, control, token_file, fingerprint, *args, listen="127.0.0.1:0", **kwargs):
+        argv = [os.path.join(bin_dir, "udp-relay"), "--control", control, "--listen", listen, "--token-file", token_file,
+                "--server-fingerprint", fingerprint]
+        super().__init__(argv + list(args), **kwargs)
+
+    def await_ready(self, timeout=None):
+        try:
+            line = self.next_line(timeout or DEADLINE)
+        except queue.Empty:
+            line = None
+        match = re.match(r"^ready relay=(\S+)$", line or "")
+        if not match:
+            raise Failure(f"udp-relay did not become ready: {line!r}; stderr: {self.err[-5:]}")
+        self.address = match.group(1)
+        self.port = int(self.address.rsplit(":", 1)[1])
+        return self
+
+
 class Client(Process):
     """A peer-client --jsonl. Events are kept; expect() consumes in order of arrival but may skip others."""
 
@@ -225,6 +246,10 @@ class World:
     def client(self, server, name, *args, host="127.0.0.1", port=None, fingerprint=None, **kwargs):
         return self.add(Client(self.bin, self.path(name), host, port or server.port, fingerprint or server.fingerprint,
                                *args, name=name, **kwargs))
+
+    def relay(self, server, token_file, *args, control=None, fingerprint=None, **kwargs):
+        return self.add(Relay(self.bin, control or f"127.0.0.1:{server.port}", token_file, fingerprint or server.fingerprint,
+                              *args, **kwargs))
 
     def member(self, server, name, *args, password=None, **kwargs):
         """A client that has signed up and is attached."""
