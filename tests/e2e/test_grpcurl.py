@@ -82,6 +82,14 @@ def test_the_largest_broadcast_reaches_everybody(world):
     equal((got["sender"], got["text"], got["via"]), ("ann", text, "udp"), "60 KiB")
 
 
+def test_calls_leave_no_connection_behind(world):
+    """Each call is a connection of its own, closed without a word at its end: its place is free for the next one at once."""
+    server = world.server("--max-connections", "2")
+    shell = prepared(world, server, WAYS[0])
+    said = shell.run('for i in {1..20}; do grpcurl "${OPTIONS[@]}" "$SERVER" p2p.v1.AccountService/Hello; done')
+    check(said.count('"api_version"') == 20 and "full" not in said, said)
+
+
 def test_our_client_and_grpcurl_ask_each_other(world):
     server = world.server()
     ben = world.member(server, "ben")

@@ -1,6 +1,7 @@
 """A second client, written from the pages in proto/ alone (tests/e2e/independent), beside ours at a real server."""
 import os
 import shutil
+import signal
 import subprocess
 
 import harness
@@ -109,6 +110,23 @@ def test_broadcasts_by_udp_are_not_shown_again_after_a_restart(world):
     ours.send(cmd="broadcast", text="and another")
     other.expect("broadcast", text="and another")
     equal(len(other.seen("broadcast")), 1, "broadcasts shown after the restart")
+
+
+def test_it_registers_again_when_the_relay_falls_silent(world):
+    server = world.server("--set", "timing.relay_ping=200ms")
+    ours, other = world.member(server, "ours"), stranger(world, server, "other")
+
+    def figures():
+        other.send(cmd="counts")
+        return other.expect("counts")
+    harness.wait_for("it is registered", lambda: figures()["registered"] == 1)
+    server.signal(signal.SIGSTOP)
+    harness.wait_for("it gave up waiting for pongs", lambda: figures()["registrations"] >= 2)
+    server.signal(signal.SIGCONT)
+    harness.wait_for("it is registered again", lambda: figures()["registered"] >= 2)
+    ours.send(cmd="broadcast", text="still here")
+    equal(other.expect("broadcast", text="still here")["via"], "udp", "via")
+    equal(len(other.seen("broadcast")), 1, "broadcasts")
 
 
 def test_penalty(world):

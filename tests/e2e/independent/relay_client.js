@@ -26,7 +26,7 @@ class RelayClient {
   #reassembly = new Reassembly();
   #acks = new Map(); // id -> {number, at, bitmap} waiting for their time; bitmap null: DONE
   #ackSpreadMs = 0;
-  counts = { dropped: 0, fragments: 0, registered: 0 };
+  counts = { dropped: 0, fragments: 0, registrations: 0, registered: 0 };
 
   constructor(session, journal, deliver) {
     this.#session = session;
@@ -40,6 +40,7 @@ class RelayClient {
     this.#socket = dgram.createSocket(net.isIPv6(this.#session.host) ? 'udp6' : 'udp4');
     this.#socket.on('message', (datagram) => this.#onDatagram(datagram));
     this.#socket.on('error', () => {});
+    this.counts.registrations++;
     this.#try = { clientRandom: crypto.randomBytes(16), message: null };
     this.#try.message = wire.registerStage0(this.#session, this.#try.clientRandom);
     this.#resend(this.#try);
