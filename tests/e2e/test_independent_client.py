@@ -223,12 +223,23 @@ def talk(ours, other):
     other.expect("chat_closed", peer="ours")
 
 
-def test_it_denies(world):
-    server = world.server()
+def test_it_denies_is_denied_and_cancels(world):
+    server = world.server("--set", "timing.request_repeat=0s")
     ours, other = world.member(server, "ours"), stranger(world, server, "other")
     ours.send(cmd="request", peer="other")
     other.send(cmd="deny", request_id=other.expect("peer_request")["request_id"])
     ours.expect("request_outcome", outcome="denied")
+    other.expect("request_outcome", outcome="denied", peer="ours", requested_by_me=False)
+    other.send(cmd="request", peer="ours")
+    ours.send(cmd="deny", request_id=ours.expect("peer_request")["request_id"])
+    other.expect("request_outcome", outcome="denied", requested_by_me=True)
+    other.send(cmd="request", peer="ours")
+    asked = ours.expect("peer_request")["request_id"]
+    other.send(cmd="cancel", request_id=asked)
+    ours.expect("request_outcome", request_id=asked, outcome="cancelled")
+    other.expect("request_outcome", request_id=asked, outcome="cancelled")
+    other.send(cmd="list")
+    equal([sorted(c) for c in other.expect("active")["clients"]], [["ip_address", "username"]] * 2, "fields of the entries")
 
 
 if __name__ == "__main__":
