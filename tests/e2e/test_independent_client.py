@@ -5,6 +5,7 @@ import signal
 import subprocess
 
 import harness
+import test_udp_relay
 from harness import check, drive, equal
 
 SOURCE = harness.ROOT / "tests/e2e/independent"
@@ -127,6 +128,26 @@ def test_it_registers_again_when_the_relay_falls_silent(world):
     ours.send(cmd="broadcast", text="still here")
     equal(other.expect("broadcast", text="still here")["via"], "udp", "via")
     equal(len(other.seen("broadcast")), 1, "broadcasts")
+
+
+def test_a_relay_process_that_comes_dies_and_comes_back(world):
+    token = test_udp_relay.token_file(world)
+    server = world.server("--relay-token-file", token, relay="none")
+    ours, other = world.member(server, "ours"), stranger(world, server, "other")
+    announced = []
+
+    def announce(text, via):
+        announced.append(test_udp_relay.announce(ours, text))
+        equal(other.expect("broadcast", id=announced[-1])["via"], via, f"via: {text}")
+    announce("no relay yet", "channel")
+    relay = world.relay(server, token).await_ready()
+    announce("there is one", "udp")
+    relay.kill()
+    harness.wait_for("the server misses its relay", lambda: test_udp_relay.logged(server, "relay_unlinked"))
+    announce("it died", "channel")
+    world.relay(server, token, listen=relay.address).await_ready()
+    announce("and is back", "udp")
+    equal([e["id"] for e in other.seen("broadcast")], announced, "each once, in order")
 
 
 def test_penalty(world):
