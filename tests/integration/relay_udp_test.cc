@@ -8,8 +8,10 @@
 #include <sys/socket.h>
 
 #include <asio/io_context.hpp>
+#include <atomic>
 #include <filesystem>
 #include <set>
+#include <thread>
 
 #include "absl/synchronization/mutex.h"
 #include "common/crypto/hash.h"
@@ -260,6 +262,45 @@ TEST_F(RelayUdpTest, WhatWasNotMarkedShownComesFirstAtTheNextStart) {
   clients[0] = NewClient("c");
   clients[0]->receiver().EmitUnshown();
   EXPECT_THAT(clients[0]->Texts(), IsEmpty());
+}
+
+TEST_F(RelayUdpTest, AClearedRelayKnowsNobodyAndCanBeFedAnew) {
+  StartRelay("127.0.0.1:0");
+  std::vector<std::unique_ptr<TestClient>> clients;
+  clients.push_back(NewClient("c"));
+  clients[0]->Attach(*worker_, worker_->address());
+  ASSERT_TRUE(RunUntil([&] { return events_.Reachable() == 1 && worker_->sessions() == 1; }));
+  worker_->Clear();
+  ASSERT_TRUE(RunUntil([&] { return worker_->sessions() == 0; }));
+  clients[0]->Attach(*worker_, worker_->address());
+  Publish(MakeBroadcast("after", random_), clients);
+  EXPECT_TRUE(RunUntil([&] { return clients[0]->messages.size() == 1; }));
+}
+
+TEST_F(RelayUdpTest, ADrainEndsWithTheLastAcknowledgement) {
+  StartRelay("127.0.0.1:0");
+  std::atomic<int> idle = 0;
+  std::vector<std::unique_ptr<TestClient>> clients;
+  for (const char* name : {"a", "b", "never there"}) clients.push_back(NewClient(name));
+  clients[0]->Attach(*worker_, worker_->address());
+  clients[1]->Attach(*worker_, worker_->address());
+  ASSERT_TRUE(RunUntil([&] { return events_.Reachable() == 2; }));
+  clients[2]->conn = random_.NewId<ConnId>();
+  worker_->AddSession(clients[2]->conn, Secret<32>());  // Registers never: nobody waits for it.
+  Publish(MakeBroadcast("the last", random_), clients);
+  worker_->Drain([&] { ++idle; });
+  // The clients do not run: nothing is acknowledged, however often it is sent.
+  const auto repeated = [&] {
+    return worker_->counters().Get(relay::RelayCount::kFragmentsRepeated) >= 4;
+  };
+  const MonoTime end = clock_.Mono() + 10s;
+  while (!repeated() && clock_.Mono() < end) std::this_thread::yield();
+  ASSERT_TRUE(repeated());
+  EXPECT_EQ(idle, 0);
+  ASSERT_TRUE(RunUntil([&] { return idle == 1; }));
+  EXPECT_EQ(events_.DeliveredPairs(), 2u);  // Reported before.
+  worker_->Drain([&] { ++idle; });
+  EXPECT_TRUE(RunUntil([&] { return idle == 2; }));  // With nothing to do: at once.
 }
 
 TEST_F(RelayUdpTest, ClosedPortIsReportedAsUnusable) {

@@ -204,7 +204,7 @@ void LinkClient::Close() {
 }
 
 void LinkClient::Pump() {
-  if (!linked() || stream_->writing()) return;
+  if (!linked() || !stream_->writable()) return;
   if (std::exchange(say_draining_, false)) {
     v1::RelayReports message;
     message.add_reports()->mutable_draining();

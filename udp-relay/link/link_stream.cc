@@ -19,7 +19,7 @@ void LinkStream::Start(v1::RelayLink::Stub& stub) {
 }
 
 void LinkStream::Write(v1::RelayReports message) {
-  P2P_CHECK(!writing_ && !closed_);
+  P2P_CHECK(writable());
   if (!held_) return;
   outgoing_ = std::move(message);
   writing_ = true;
@@ -31,8 +31,9 @@ void LinkStream::Next() {
 }
 
 void LinkStream::CloseSend() {
-  P2P_CHECK(!writing_);
-  if (!held_ || std::exchange(closed_, true)) return;
+  P2P_CHECK(writable());
+  if (!held_) return;
+  closed_ = true;
   StartWritesDone();
 }
 

@@ -33,11 +33,12 @@ class LinkStream final : public grpc::ClientBidiReactor<v1::RelayReports, v1::Re
 
   grpc::ClientContext& context() { return context_; }
   void Start(v1::RelayLink::Stub& stub);
-  bool writing() const { return writing_; }
-  // Not while writing(). Nothing happens once the stream broke: its end is on the way.
+  // Write and CloseSend may be called: nothing is being written, and the end was not said.
+  bool writable() const { return !writing_ && !closed_; }
+  // Only when writable(). Nothing happens once the stream broke: its end is on the way.
   void Write(v1::RelayReports message);
   void Next();
-  // The clean end; not while writing().
+  // The clean end; only when writable().
   void CloseSend();
   void Cancel() { context_.TryCancel(); }
   // Cancels without a loop that runs: nothing is reported but on_released.
