@@ -73,8 +73,33 @@ class Raw:
         response = self.accounts.Login(request, timeout=10)
         return [("authorization", f"Bearer {response.session_token}")]
 
+    def reflected(self, symbol):
+        """The file descriptor that declares SYMBOL, as the server itself describes it (gRPC reflection v1alpha)."""
+        from google.protobuf import descriptor_pb2
+        name = symbol.encode()
+        ask = self.channel.stream_stream("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")
+        answer = next(ask(iter([b"\x22" + bytes([len(name)]) + name]), timeout=10))  # file_containing_symbol = 4
+        at = 0
+        while at < len(answer):  # Fields 1 to 7, all length-delimited; file_descriptor_response = 4 holds bytes = 1.
+            length, body = _varint(answer, at + 1)
+            if answer[at] == 0x22:
+                size, start = _varint(answer, body + 1)
+                return descriptor_pb2.FileDescriptorProto.FromString(answer[start:start + size])
+            at = body + length
+        raise Failure(f"no descriptor of {symbol} in {answer!r}")
+
     def close(self):
         self.channel.close()
+
+
+def _varint(data, at):
+    """The varint at AT and the place behind it."""
+    value = shift = 0
+    while True:
+        value |= (data[at] & 0x7F) << shift
+        at, shift = at + 1, shift + 7
+        if data[at - 1] < 0x80:
+            return value, at
 
 
 def main(namespace):

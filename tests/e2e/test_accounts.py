@@ -26,6 +26,14 @@ def test_sign_up_log_in_and_list(world):
         equal(sorted(entry), ["ip_address", "username"], "fields of an entry")
 
 
+def test_the_reflected_entry_has_exactly_two_fields(world):
+    raw = harness.Raw(world.server())
+    file = raw.reflected("p2p.v1.ActiveClient")
+    entry = next(m for m in file.message_type if m.name == "ActiveClient")
+    equal([f.name for f in entry.field], ["username", "ip_address"], "fields of an entry, by reflection")
+    raw.close()
+
+
 def test_slash_commands_ask_for_what_is_missing(world):
     client = world.client(world.server(), "alice")
     client.expect("connected")

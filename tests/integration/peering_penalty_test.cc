@@ -2,7 +2,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <chrono>
 #include <map>
 
@@ -41,6 +40,28 @@ class PeeringPenaltyTest : public PeeringFixture {
   grpc::Status Ask(TestPeer& peer, const Row& row) {
     return row.by_name ? peer.RequestName(row.text) : peer.RequestAddress(row.text);
   }
+  // NAME asks for what is punished and pays whole. Returns the time from asking until the connection was gone.
+  Duration Punish(const Row& row, const std::string& name) {
+    SCOPED_TRACE(row.text);
+    auto sinner = NewPeer(name);
+    EXPECT_TRUE(sinner->channel().WaitForConnected(std::chrono::system_clock::now() + kPatience));
+    const auto asked = steady_clock::now();
+    const auto status = Ask(*sinner, row);
+    // The status comes first, whole;
+    EXPECT_EQ(status.error_code(), StatusCode::PERMISSION_DENIED);
+    auto penalty = PenaltyOf(status);
+    EXPECT_EQ(penalty.count("start"), 1u);
+    EXPECT_EQ(penalty.count("end"), 1u);
+    EXPECT_THAT(penalty["next_step"], HasSubstr("Log in again"));
+    EXPECT_THAT(status.error_message(), Not(HasSubstr(row.text)));
+    // the token is dead with it;
+    EXPECT_EQ(sessions().FindByHeader(sinner->authorization), nullptr);
+    // then the connection goes.
+    EXPECT_TRUE(WaitUntil([&] { return sinner->channel().GetState(false) != GRPC_CHANNEL_READY; }));
+    const Duration took = steady_clock::now() - asked;
+    EXPECT_EQ(sinner->RequestName("neighbour").error_code(), StatusCode::UNAUTHENTICATED);
+    return took;
+  }
   void ExpectPlain(const grpc::Status& status, StatusCode code, const std::string& text) {
     EXPECT_EQ(status.error_code(), code) << status.error_message();
     EXPECT_THAT(status.error_message(), HasSubstr(text));
@@ -67,32 +88,18 @@ TEST_F(PeeringPenaltyTest, InvalidRequestsCostSessionAndConnection) {
       {"neighbour", false},
       {"127.0.0.1:4400", false},
   };
-  Duration fastest = 1h;
-  for (size_t i = 0; i < rows.size(); ++i) {
-    // A fresh account each: no cool-down is in the way. The own name is always the same.
-    const std::string name =
-        rows[i].text == std::string("SINNER") ? "sinner" : "sinner" + std::to_string(i);
-    auto sinner = NewPeer(name);
-    ASSERT_TRUE(sinner->channel().WaitForConnected(std::chrono::system_clock::now() + kPatience));
-    const auto asked = steady_clock::now();
-    const auto status = Ask(*sinner, rows[i]);
-    // The status comes first, whole;
-    EXPECT_EQ(status.error_code(), StatusCode::PERMISSION_DENIED) << rows[i].text;
-    const auto penalty = PenaltyOf(status);
-    EXPECT_EQ(penalty.count("start"), 1u);
-    EXPECT_EQ(penalty.count("end"), 1u);
-    EXPECT_THAT(penalty.at("next_step"), HasSubstr("Log in again"));
-    EXPECT_THAT(status.error_message(), Not(HasSubstr(rows[i].text)));
-    // the token is dead with it;
-    EXPECT_EQ(sessions().FindByHeader(sinner->authorization), nullptr);
-    // then the connection goes.
-    ASSERT_TRUE(WaitUntil([&] { return sinner->channel().GetState(false) != GRPC_CHANNEL_READY; }));
-    fastest = std::min<Duration>(fastest, steady_clock::now() - asked);
-    EXPECT_EQ(sinner->RequestName("neighbour").error_code(), StatusCode::UNAUTHENTICATED);
+  int sinners = 0;
+  for (const Row& row : rows) {
+    // 200 ms are promised for each; a loaded machine has three tries to show it.
+    Duration took = 1h;
+    for (int tries = 0; tries < 3 && took >= 200ms; ++tries) {
+      // A fresh account each: no cool-down is in the way. The own name is always the same.
+      const bool own_name = row.text == std::string("SINNER");
+      took = Punish(row, own_name ? "sinner" : "sinner" + std::to_string(sinners++));
+    }
+    EXPECT_LT(took, 200ms) << row.text;
+    EXPECT_GE(took, timing_.penalty_close) << row.text;
   }
-  // 200 ms are promised; on a loaded machine one of them at least must show that.
-  EXPECT_LT(fastest, 200ms);
-  EXPECT_GE(fastest, timing_.penalty_close);
   // On disk too.
   const auto tokens = InStore([this](Store& s) { return s.ListTokens(clock_.Wall()); });
   EXPECT_EQ(tokens->size(), 1u);
