@@ -40,7 +40,8 @@ class PeeringPenaltyTest : public PeeringFixture {
   grpc::Status Ask(TestPeer& peer, const Row& row) {
     return row.by_name ? peer.RequestName(row.text) : peer.RequestAddress(row.text);
   }
-  // NAME asks for what is punished and pays whole. Returns the time from asking until the connection was gone.
+  // NAME asks for what is punished and pays whole. Returns the time from asking until the
+  // connection was gone.
   Duration Punish(const Row& row, const std::string& name) {
     SCOPED_TRACE(row.text);
     auto sinner = NewPeer(name);
