@@ -17,6 +17,14 @@ FETCHED = pathlib.Path(os.environ.get("P2P_FETCHED", "build/dev/tests/fetched"))
 BIN = os.environ.get("P2P_BIN", "build/dev/bin")
 
 
+LONG = os.environ.get("P2P_LONG") == "1"  # tests/soak promises
+
+
+def scale(short, long):
+    """The figure for tests/run, or the one for tests/soak promises."""
+    return long if LONG else short
+
+
 class Skip(Exception):
     """The machine lacks something; the text says what."""
 

@@ -1,4 +1,4 @@
-"""Exactly once to everybody due, also across a crash, and nothing after the deadline: M8, M9."""
+"""Exactly once to everybody due, also across a crash, and nothing after the deadline: M9."""
 import json
 import os
 import signal
@@ -58,18 +58,6 @@ def ledger(world, broadcasts, people, due_min_ms):
     check(run.returncode == 0, f"ledger: {run.stdout}{run.stderr}")
 
 
-def test_a_broadcast_carries_sender_and_time(world):
-    server = world.server()
-    alice, bob = world.member(server, "alice"), world.member(server, "bob")
-    alice.send(cmd="broadcast", text="Tea is ready. ☕")
-    sent = alice.expect("broadcast_sent")
-    for client in (alice, bob):
-        got = client.expect("broadcast", id=sent["id"])
-        equal((got["sender"], got["text"], got["via"]), ("alice", "Tea is ready. ☕", "udp"), "broadcast")
-        equal(got["expires_at"], sent["expires_at"], "deadline")
-        equal(ms(got["expires_at"]) - ms(got["sent_at"]), 30 * 60 * 1000, "lifetime")
-
-
 def test_the_channel_carries_what_udp_cannot(world):
     server = world.server("--set", "timing.channel_fallback=300ms", relay="none")
     alice, bob = world.member(server, "alice"), world.member(server, "bob")
@@ -87,7 +75,7 @@ def test_a_large_broadcast_arrives_whole(world):
 
 
 def test_twenty_people_come_and_go(world):
-    retention = 25
+    retention = harness.scale(25, 30 * 60)
     server = world.server("--set", f"timing.retention={retention}s", "--set", "timing.detach_grace=500ms")
     people = {f"p{n:02}": Person(world, server, f"p{n:02}") for n in range(20)}
     names = list(people)
