@@ -27,7 +27,7 @@ std::unique_ptr<ChurnConnection> ChurnConnection::Open(const net::SocketAddress&
   sockaddr_storage storage{};
   socklen_t size = server.ToSockaddr(storage);
   net::UniqueFd fd(::socket(storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  const timeval timeout{.tv_sec = 5, .tv_usec = 0};
+  const timeval timeout{.tv_sec = 30, .tv_usec = 0};
   ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
   if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&storage), size) != 0) return nullptr;
   size = sizeof storage;
