@@ -173,7 +173,8 @@ class AcceptLoopTest : public ::testing::Test {
     options.listen = *net::SocketAddress::Parse("127.0.0.1:0");
     options.certificate = certificate_;
     options.max_connections = 500;
-    options.timing.hello = 24h;  // Nobody here says Hello, and the soak lasts longer than ten minutes.
+    options.timing.hello =
+        24h;  // Nobody here says Hello, and the soak lasts longer than ten minutes.
     auto front = GrpcFront::Create(std::move(options), clock_);
     ASSERT_TRUE(front.ok()) << front.status();
     front_ = *std::move(front);
