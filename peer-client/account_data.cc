@@ -20,11 +20,13 @@ AccountData::AccountData(asio::io_context& loop, const DataDirectory& directory,
       timing_(timing),
       clock_(clock),
       random_(random),
-      hooks_(std::move(hooks)) {}
+      hooks_(std::move(hooks)),
+      relay_start_(loop) {}
 
 AccountData::~AccountData() = default;
 
 void AccountData::Close() {
+  CancelRelayStart();
   broadcasts_.reset();
   chats_.reset();
 }
@@ -111,6 +113,7 @@ absl::Status AccountData::HangUp(const std::string& peer) {
 void AccountData::Attach(const event::Attached& attached, const Session& session) {
   attached_ = attached;
   broadcast_key_ = session.broadcast_key;
+  CancelRelayStart();
   StartRelay();
 }
 
@@ -119,7 +122,19 @@ void AccountData::RelayRestarted(const event::RelayRestarted& restarted) {
   attached_.relay_psk = restarted.relay_psk;
   attached_.relay_ip = restarted.relay_ip;
   attached_.relay_port = restarted.relay_port;
-  StartRelay();
+  CancelRelayStart();
+  // Everybody is told at the same moment; a relay that just came back is not to be overrun.
+  const auto window =
+      static_cast<uint64_t>(std::max<Duration>(attached_.reconnect_window, 1ms).count());
+  relay_start_.expires_after(Duration(static_cast<int64_t>(random_.Below(window))));
+  relay_start_.async_wait([this, mine = relay_starts_](const asio::error_code& error) {
+    if (!error && mine == relay_starts_) StartRelay();
+  });
+}
+
+void AccountData::CancelRelayStart() {
+  ++relay_starts_;
+  relay_start_.cancel();
 }
 
 void AccountData::StartRelay() {
@@ -155,6 +170,7 @@ absl::Status AccountData::OnChannelBroadcast(const event::Broadcast& broadcast) 
 }
 
 void AccountData::Detach() {
+  CancelRelayStart();
   if (broadcasts_) broadcasts_->Detach();
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <asio/io_context.hpp>
+#include <asio/steady_timer.hpp>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -48,6 +49,7 @@ class AccountData final : public PeerPort, public BroadcastPort, private Broadca
   void OnJournalFailed(const absl::Status& status) override;
   ChatCallbacks MakeCallbacks();
   void StartRelay();
+  void CancelRelayStart();
 
   asio::io_context& loop_;
   const DataDirectory& directory_;
@@ -60,6 +62,8 @@ class AccountData final : public PeerPort, public BroadcastPort, private Broadca
   std::unique_ptr<ChatManager> chats_;
   std::unique_ptr<BroadcastReceiver> broadcasts_;
   event::Attached attached_;  // Kept for RelayRestarted.
+  asio::steady_timer relay_start_;
+  uint64_t relay_starts_ = 0;  // A wait that was cancelled too late finds another number.
   Bytes broadcast_key_;
 };
 

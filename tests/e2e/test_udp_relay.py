@@ -4,6 +4,7 @@ import re
 import signal
 import subprocess
 import time
+from datetime import datetime
 
 import harness
 from harness import check, equal
@@ -218,6 +219,41 @@ def test_a_second_relay_waits_until_the_first_is_gone(world):
     first.kill()
     second.await_ready()
     equal(alice.expect("broadcast", id=announce(alice, "by the second"))["via"], "udp", "via")
+
+
+def test_a_relay_that_fell_silent_is_found_dead_and_another_takes_over(world):
+    fast = ("--set", "timing.server_keepalive=1s", "--set", "timing.server_keepalive_timeout=1s")
+    server, token, first = start(world, *fast)
+    alice, bob = world.member(server, "alice"), world.member(server, "bob")
+    first.signal(signal.SIGSTOP)
+    second = world.relay(server, token, *FAST).await_ready()
+    broadcast = announce(alice, "by the second")
+    for client in (alice, bob):
+        equal(client.expect("broadcast", id=broadcast)["via"], "udp", f"via, {client.name}")
+    first.signal(signal.SIGCONT)
+    harness.wait_for("the first learns that it is not the relay any more", lambda: logged(first, "another relay is linked"))
+    second.kill()
+    harness.wait_for("the first takes over again", lambda: len(logged(first, "relay_linked")) == 2)
+    again = announce(bob, "by the first")
+    for client in (alice, bob):
+        equal(client.expect("broadcast", id=again)["via"], "udp", f"via, {client.name}")
+    shown_once((alice, bob), (broadcast, again), alice)
+
+
+def test_members_return_to_a_relay_spread_over_the_window(world):
+    window = 4
+    server, token, relay = start(world, "--set", f"timing.reconnect_window_min={window}s")
+    members = [world.member(server, f"member{n}") for n in range(8)]
+    relay.kill()
+    harness.wait_for("the server misses its relay", lambda: logged(server, "relay_unlinked"))
+    world.relay(server, token, *FAST).await_ready()
+    began = time.time()
+    broadcast = announce(members[0], "who is back hears it")
+    shown = [m.expect("broadcast", id=broadcast, via="udp")["at"] for m in members]
+    seen = sorted(datetime.fromisoformat(at.replace("Z", "+00:00")).timestamp() - began for at in shown)
+    # Eight independent moments of four seconds fall into half a second once in five million runs.
+    check(seen[-1] - seen[0] > 0.5, f"all came at once: {seen}")
+    check(seen[-1] < window + 2, f"nobody waits longer than the window: {seen}")
 
 
 def test_a_full_server_lets_its_relay_in(world):
