@@ -258,13 +258,17 @@ def test_members_return_to_a_relay_spread_over_the_window(world):
 
 def test_a_full_server_lets_its_relay_in(world):
     token = token_file(world)
-    server = world.server("--relay-token-file", token, "--max-connections", "2", relay="none")
+    hello = 2
+    server = world.server("--relay-token-file", token, "--max-connections", "2", "--set", f"timing.hello={hello}s", relay="none")
     alice, bob = world.member(server, "alice"), world.member(server, "bob")
     third = world.client(server, "third")
     equal(third.expect("retry")["reason"], "full", "the third client")
     world.relay(server, token).await_ready()
+    ready = time.monotonic()
     fourth = world.client(server, "fourth")
     equal(fourth.expect("retry")["reason"], "full", "the relay has left no place behind")
+    harness.wait_for("the deadline of a connection that only hears \"full\" is over", lambda: time.monotonic() > ready + hello + 1)
+    equal(logged(server, "relay_unlinked"), [], "the relay stays")
     broadcast = announce(alice, "full house")
     for client in (alice, bob):
         equal(client.expect("broadcast", id=broadcast)["via"], "udp", "via")
