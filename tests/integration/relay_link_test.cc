@@ -12,8 +12,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/mutex.h"
+#include "common/crypto/certificate.h"
 #include "common/crypto/os_random.h"
 #include "common/relay/relay_token.h"
+#include "control-server/grpc_front.h"
+#include "control-server/relay_link/relay_link_service.h"
 #include "p2p/v1/broadcast.grpc.pb.h"
 #include "p2p/v1/peering.grpc.pb.h"
 #include "p2p/v1/relay_link.grpc.pb.h"
@@ -443,6 +446,92 @@ TEST_F(RelayLinkTest, ARelayThatDoesNotReadIsCutAndTheChannelsCarryOn) {
   for (const std::string& id : ids) ASSERT_TRUE(AllShown(id));
   EXPECT_THAT(Ways(member, ids.back()), Each(v1::DELIVERED_CHANNEL));
   EXPECT_EQ(stuck.Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
+}
+
+// The far end of a link, as far as orders go.
+class CountingPort final : public relay::RelayPort {
+ public:
+  void AddSession(ConnId, Secret<32>) override { ++sessions; }
+  void RemoveSession(ConnId) override {}
+  void AddBroadcast(relay::SignedBroadcastPtr, MonoTime) override { ++broadcasts; }
+  void RemoveBroadcast(BroadcastId) override {}
+  void Queue(ConnId, BroadcastId) override {
+    // Orders keep their order: a session and a broadcast come before what is queued.
+    if (sessions == kSessions && broadcasts == 1) ++queued;
+  }
+  static constexpr int kSessions = 10'000;
+  std::atomic<int> sessions = 0;
+  std::atomic<int> broadcasts = 0;
+  std::atomic<int> queued = 0;
+};
+
+class IgnoringEvents final : public relay::RelayEvents {
+ public:
+  void OnDelivered(ConnId, BroadcastId) override { ++delivered; }
+  void OnReachable(ConnId, bool) override {}
+  void OnRelayRestarted() override { restarted = true; }
+  std::atomic<int> delivered = 0;
+  std::atomic<bool> restarted = false;
+};
+
+class IgnoringListener final : public relay::LinkListener {
+ public:
+  void OnLinked() override {}
+  void OnRefused(const absl::Status& why) override { ADD_FAILURE() << why; }
+  void OnClosed() override {}
+};
+
+TEST_F(RelayLinkTest, TenThousandSessionsAreFedAndReportedInBatches) {
+  const auto identity = crypto::MakeServerCertificate({"localhost"}, {"127.0.0.1"}, clock_.Wall());
+  ASSERT_TRUE(identity.ok());
+  auto front = GrpcFront::Create({.listen = *net::SocketAddress::Parse("127.0.0.1:0"),
+                                  .certificate = *identity,
+                                  .max_connections = 10,
+                                  .timing = {}},
+                                 clock_);
+  ASSERT_TRUE(front.ok()) << front.status();
+  IgnoringEvents events;
+  RemoteRelay relay(events, (*front)->connections(), clock_, options_.timing);
+  RelayLinkService service(relay, (*front)->connections(), SecretText(token_), clock_);
+  ASSERT_TRUE((*front)->Start({&service}).ok());
+
+  asio::io_context loop;
+  const auto work = asio::make_work_guard(loop);
+  CountingPort port;
+  IgnoringListener listener;
+  std::unique_ptr<relay::LinkClient> client;
+  relay::ReportQueue reports([&] { asio::post(loop, [&] { client->OnReports(); }); });
+  relay::LinkOptions link;
+  link.host = "127.0.0.1";
+  link.port = (*front)->address().port;
+  link.fingerprint = crypto::FingerprintText(*crypto::SpkiDigest(identity->certificate));
+  link.token_file = token_file_;
+  link.advertise_port = 4400;
+  client =
+      std::make_unique<relay::LinkClient>(loop, clock_, random_, link, reports, port, listener);
+  client->Start();
+  std::thread thread([&] { loop.run(); });
+  ASSERT_TRUE(WaitUntil([&] { return events.restarted.load(); }));
+
+  std::vector<ConnId> sessions;
+  for (int i = 0; i < CountingPort::kSessions; ++i) sessions.push_back(random_.NewId<ConnId>());
+  auto broadcast = std::make_shared<relay::SignedBroadcast>();
+  broadcast->id = random_.NewId<BroadcastId>();
+  const MonoTime begun = clock_.Mono();
+  for (const ConnId& session : sessions) relay.AddSession(session, Secret<32>());
+  relay.AddBroadcast(broadcast, clock_.Mono() + 1min);
+  for (const ConnId& session : sessions) relay.Queue(session, broadcast->id);
+  EXPECT_TRUE(WaitUntil([&] { return port.queued == CountingPort::kSessions; }));
+  const MonoTime fed = clock_.Mono();
+  for (const ConnId& session : sessions) reports.OnDelivered(session, broadcast->id);
+  EXPECT_TRUE(WaitUntil([&] { return events.delivered == CountingPort::kSessions; }));
+  RecordProperty("fed_ms", static_cast<int>((fed - begun) / 1ms));
+  RecordProperty("reported_ms", static_cast<int>((clock_.Mono() - fed) / 1ms));
+
+  loop.stop();
+  thread.join();
+  client.reset();
+  (*front)->Shutdown();
 }
 
 }  // namespace

@@ -47,6 +47,18 @@ TEST(ServerOptionsTest, WithoutArgumentsTheProductsDefaultsHold) {
   EXPECT_TRUE(options->signup_open);
 }
 
+TEST(ServerOptionsTest, ARelayProcessReplacesTheServersOwnRelay) {
+  const auto linked = Parse({"--relay-listen", "none", "--relay-token-file", "/run/relay.token"});
+  ASSERT_TRUE(linked.ok()) << linked.status();
+  EXPECT_EQ(linked->relay_token_file, "/run/relay.token");
+  EXPECT_THAT(DescribeOptions(*linked), HasSubstr("relay_token_file = \"/run/relay.token\""));
+  const ConfigFile file("[server]\nrelay_listen = \"none\"\nrelay_token_file = \"t\"\n");
+  EXPECT_EQ(Parse({"--config", file.path()})->relay_token_file, "t");
+  const auto both = Parse({"--relay-token-file", "/run/relay.token"});
+  EXPECT_TRUE(absl::IsInvalidArgument(both.status()));
+  EXPECT_THAT(std::string(both.status().message()), HasSubstr("--relay-listen none"));
+}
+
 TEST(ServerOptionsTest, TheCommandLineWinsOverTheFileAndSetOverBoth) {
   const ConfigFile file(
       "[server]\nlisten = \"10.0.0.1:1\"\nmax_connections = 7\ngreeting = \"Hi\"\n"
