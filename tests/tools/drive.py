@@ -30,6 +30,16 @@ def wait_for(what, condition, timeout=None):
         time.sleep(0.01)
 
 
+def pause(pid):
+    """Stops a process; it is stopped on return. SIGCONT lets it go on."""
+    os.kill(pid, signal.SIGSTOP)
+
+    def stopped():
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] == "T"
+    wait_for(f"process {pid} is stopped", stopped)
+
+
 class Process:
     """A child whose output lines are collected by threads."""
 
@@ -143,15 +153,11 @@ class Relay(Process):
         return self
 
 
-class Client(Process):
-    """A peer-client --jsonl. Events are kept; expect() consumes in order of arrival but may skip others."""
+class Events:
+    """What a peer-client --jsonl says and is told, over any transport that has write(), next_line(), running(), name and err.
+    Events are kept; expect() consumes in order of arrival but may skip others."""
 
-    def __init__(self, bin_dir, data_dir, host, port, fingerprint, *args, name="client", **kwargs):
-        argv = [os.path.join(bin_dir, "peer-client"), "--jsonl", "--data-dir", data_dir]
-        if fingerprint:
-            argv += ["--server-fingerprint", fingerprint]
-        super().__init__(argv + list(args) + [host, str(port)], name=name, **kwargs)
-        self.data_dir = data_dir
+    def __init__(self):
         self.events = []  # Everything seen so far.
         self._pending = []  # Seen and not consumed.
 
@@ -196,7 +202,7 @@ class Client(Process):
             except queue.Empty:
                 alive = False
             if not alive and index >= len(self._pending):
-                state = "ended" if self.process.poll() is not None else "runs"
+                state = "runs" if self.running() else "ended"
                 seen = [{k: v for k, v in e.items() if k not in ("_seen", "at")} for e in self.events[-8:]]
                 raise Failure(f"{self.name} ({state}): no {event} {fields or ''} within {timeout or DEADLINE:g} s; "
                               f"last events {seen}; stderr {self.err[-3:]}")
@@ -211,6 +217,21 @@ class Client(Process):
     def log_in(self, username, password):
         self.send(cmd="login", username=username, password=password)
         return self.expect("logged_in", username=username)
+
+
+class Client(Events, Process):
+    """A peer-client --jsonl that is a child of this process."""
+
+    def __init__(self, bin_dir, data_dir, host, port, fingerprint, *args, name="client", **kwargs):
+        argv = [os.path.join(bin_dir, "peer-client"), "--jsonl", "--data-dir", data_dir]
+        if fingerprint:
+            argv += ["--server-fingerprint", fingerprint]
+        Events.__init__(self)
+        Process.__init__(self, argv + list(args) + [host, str(port)], name=name, **kwargs)
+        self.data_dir = data_dir
+
+    def running(self):
+        return self.process.poll() is None
 
 
 class World:
