@@ -182,8 +182,8 @@ def expect_runtime_only(image, program):
     check(len(packages) > 50, f"{image}: the list of packages is {packages}")
     tools = re.compile(r"-dev$|^(gcc(?!-[0-9]+-base$)|g\+\+|cpp|clang|cmake|ninja|make|binutils|protobuf-compiler|ccache)(-|$)")
     equal([p for p in packages if tools.search(p)], [], f"{image}: packages of developers")
-    compilers = inside("find / -xdev \\( -name cc1plus -o -name 'gcc*' -o -name 'g++*' -o -name 'clang*' -o -name ld.bfd"
-                       " -o -name protoc -o -name '*.h' \\) -type f 2>/dev/null | grep -v /doc/ || :")
+    compilers = inside("find / -xdev -type f -perm /111 \\( -name cc1plus -o -name 'gcc*' -o -name 'g++*' -o -name 'clang*'"
+                       " -o -name ld.bfd -o -name protoc \\) 2>/dev/null; find /usr/include -name '*.h' 2>/dev/null || :")
     equal([c for c in compilers if c], [], f"{image}: compilers and headers")
     equal([f for f in inside("ls /var/lib/apt/lists 2>/dev/null || :") if f], [], f"{image}: lists of apt")
     unresolved = inside(f"ldd /usr/local/bin/{program} | grep 'not found' || :")
