@@ -144,8 +144,8 @@ def test_the_relay_may_have_a_container_of_its_own(place):
     with Project(COMPOSE, RELAY) as project:
         code, lines = project.show()
         check(code == 0, f"exit code {code}\n" + "\n".join(lines or project.log.split("\n")[-60:]))
-        relay_steps = [r"server +\| ready .* relay=none ", r"relay +\| ready relay="]
-        expect_steps(lines, relay_steps + STEPS[1:])
+        start = [r"server +\| ready .* relay=none ", STEPS[1], r"relay +\| ready relay="]
+        expect_steps(lines, start + STEPS[2:])
         check(any(re.search(r"reads \(udp\)", line) for line in lines), "no broadcast came through the relay")
         expect_hardened(project.containers(), ["server", "relay", "alice", "bob", "carol", "dave", "demo"])
 
