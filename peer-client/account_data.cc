@@ -39,9 +39,9 @@ ChatCallbacks AccountData::MakeCallbacks() {
     hooks_.show(out::ChatOpen{opened.peer, opened.path, opened.reopened});
   };
   callbacks.on_message = [this](const ChatReceived& received) {
-    hooks_.show(out::Chat{received.peer, received.id.Hex(), received.text, received.sent_at,
-                          received.replayed});
-    if (chats_) chats_->MarkShown(received.peer, received.id);
+    const bool shown = hooks_.show(out::Chat{received.peer, received.id.Hex(), received.text,
+                                             received.sent_at, received.replayed});
+    if (chats_ && shown) chats_->MarkShown(received.peer, received.id);
   };
   callbacks.on_receipt = [this](const ChatReceipt& receipt) {
     hooks_.show(
@@ -175,10 +175,10 @@ void AccountData::Detach() {
 }
 
 void AccountData::OnBroadcast(const BroadcastMessage& message) {
-  hooks_.show(out::Broadcast{message.id.Hex(), message.sender_name, message.sent_at,
-                             message.expires_at, message.text,
-                             std::string(BroadcastViaName(message.via)), message.replayed});
-  if (broadcasts_) broadcasts_->MarkShown(message.id);
+  const bool shown = hooks_.show(
+      out::Broadcast{message.id.Hex(), message.sender_name, message.sent_at, message.expires_at,
+                     message.text, std::string(BroadcastViaName(message.via)), message.replayed});
+  if (broadcasts_ && shown) broadcasts_->MarkShown(message.id);
 }
 
 void AccountData::OnUdpState(UdpState state) {

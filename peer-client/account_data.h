@@ -21,8 +21,9 @@ namespace p2p::client {
 class AccountData final : public PeerPort, public BroadcastPort, private BroadcastListener {
  public:
   struct Hooks {
-    // Shows a record; it was written out when this returns.
-    std::function<void(Output)> show;
+    // Shows a record. True: it was written out; false: nobody reads it now, show it at the next
+    // start.
+    std::function<bool(Output)> show;
     std::function<std::string()> fingerprint;                       // Of the server in use.
     std::function<std::optional<net::IpAddress>()> server_address;  // While connected.
   };

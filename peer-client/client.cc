@@ -5,11 +5,13 @@
 
 #include <asio/executor_work_guard.hpp>
 #include <asio/io_context.hpp>
+#include <asio/post.hpp>
 #include <asio/signal_set.hpp>
 #include <asio/steady_timer.hpp>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -22,6 +24,7 @@
 #include "peer-client/cli/stdin_pump.h"
 #include "peer-client/cli/terminal.h"
 #include "peer-client/control/control_client.h"
+#include "peer-client/face_mux.h"
 
 namespace p2p::client {
 namespace {
@@ -33,6 +36,32 @@ constexpr auto kCloseGrace = std::chrono::milliseconds(500);
 void Diagnose(absl::string_view text) {
   if (!text.empty()) std::fprintf(stderr, "peer-client: %s\n", std::string(text).c_str());
 }
+
+// A one-shot's task between the model's output and its orders.
+class TaskFace final : public OutputSink {
+ public:
+  TaskFace(const Clock& clock, oneshot::TaskSpec spec, oneshot::Report& report)
+      : clock_(clock),
+        report_(report),
+        fresh_(spec.verb == oneshot::Verb::kSignup || spec.verb == oneshot::Verb::kLogin),
+        serves_(spec.verb == oneshot::Verb::kWatch),
+        task_(std::move(spec), oneshot::Task::Place::kAlone, report) {}
+  void Show(const Output& output) override {
+    const auto line = ToJsonLine(output, clock_.Wall());
+    if (line) task_.OnEvent(nlohmann::ordered_json::parse(*line), clock_.Mono());
+    if (report_.broken()) task_.OnBroken("nobody reads the output");
+  }
+  bool shows_events() const { return report_.shows_events(); }
+  bool fresh() const { return fresh_; }    // The saved session is not used.
+  bool serves() const { return serves_; }  // Long enough for others beside it.
+  oneshot::Task& task() { return task_; }
+
+ private:
+  const Clock& clock_;
+  oneshot::Report& report_;
+  const bool fresh_, serves_;
+  oneshot::Task task_;
+};
 
 // Events on standard output, diagnostics on standard error.
 class JsonFace final : public OutputSink {
@@ -52,7 +81,8 @@ class JsonFace final : public OutputSink {
 
 class Client final : public ControlEvents, public StatePort {
  public:
-  Client(const ClientOptions& options, DataDirectory& directory, const Clock& clock, Random& random)
+  Client(const ClientOptions& options, DataDirectory& directory, const Clock& clock, Random& random,
+         std::unique_ptr<TaskFace> task_face)
       : options_(options),
         directory_(directory),
         clock_(clock),
@@ -61,15 +91,17 @@ class Client final : public ControlEvents, public StatePort {
         timer_(loop_),
         close_timer_(loop_),
         signals_(loop_, SIGINT, SIGTERM, SIGHUP),
-        resize_(loop_, SIGWINCH, SIGCONT) {
+        resize_(loop_, SIGWINCH, SIGCONT),
+        task_face_(std::move(task_face)) {
     MakeFace();
-    app_options_.plain = !options.jsonl;
+    app_options_.plain = plain_face_ != nullptr;
+    app_options_.one_shot = task_face_ != nullptr;
     app_options_.timing = options.timing;
-    app_options_.trust = options.trust_on_first_use                      ? TrustPolicy::kAccept
-                         : !options.jsonl && ::isatty(STDIN_FILENO) == 1 ? TrustPolicy::kAsk
-                                                                         : TrustPolicy::kRefuse;
+    app_options_.trust = options.trust_on_first_use                   ? TrustPolicy::kAccept
+                         : plain_face_ && ::isatty(STDIN_FILENO) == 1 ? TrustPolicy::kAsk
+                                                                      : TrustPolicy::kRefuse;
     AccountData::Hooks hooks;
-    hooks.show = [this](Output output) { ShowFromPeers(std::move(output)); };
+    hooks.show = [this](Output output) { return ShowFromPeers(std::move(output)); };
     hooks.fingerprint = [this] { return fingerprint_; };
     hooks.server_address = [this] { return ServerIp(); };
     account_ = std::make_unique<AccountData>(loop_, directory, options_.timing, clock, random,
@@ -85,14 +117,22 @@ class Client final : public ControlEvents, public StatePort {
       if (!loaded.ok()) return Refuse(loaded.status());
       saved = std::move(*loaded);
     }
+    if (task_face_ && task_face_->fresh()) saved.reset();
     MakeControl();
+    MakeMux();
     model_ = std::make_unique<AppModel>(
-        AppContext{*control_, *account_, *account_, *this, face(), *random_, app_options_});
+        AppContext{*control_, *account_, *account_, *this, *mux_, *random_, app_options_});
     if (plain_face_) plain_face_->SetModel(*model_);
     WatchSignals();
-    auto pump = StdinPump::Start(loop_, STDIN_FILENO, [this] { return ReadInput(); });
-    if (!pump.ok()) return Refuse(pump.status());
-    pump_ = std::move(*pump);
+    mux_->SetModel(*model_);
+    if (!task_face_) {
+      auto pump = StdinPump::Start(loop_, STDIN_FILENO, [this] { return ReadInput(); });
+      if (!pump.ok()) return Refuse(pump.status());
+      pump_ = std::move(*pump);
+    } else {
+      const bool live = saved && !saved->token.empty() && saved->expires_at > clock_.Wall();
+      task_face_->task().Start(live, clock_.Mono());
+    }
     const bool key_known = !fingerprint_.empty() || !options_.ca_pem.empty();
     Turn([&](Now now) { model_->Start(key_known, std::move(saved), now); });
     loop_.run();
@@ -108,7 +148,10 @@ class Client final : public ControlEvents, public StatePort {
   }
 
  private:
-  OutputSink& face() { return plain_face_ ? static_cast<OutputSink&>(*plain_face_) : *json_face_; }
+  OutputSink& face() {
+    if (task_face_) return *task_face_;
+    return plain_face_ ? static_cast<OutputSink&>(*plain_face_) : *json_face_;
+  }
   Now ReadClocks() const { return {clock_.Mono(), clock_.Wall()}; }
 
   // Everything that reaches the model comes through here: then the timer and the prompt follow, and
@@ -116,14 +159,45 @@ class Client final : public ControlEvents, public StatePort {
   template <class F>
   void Turn(F f) {
     f(ReadClocks());
+    if (task_face_ && !exit_code_ && RunTask()) return;
     if (json_face_ && json_face_->broken() && !exit_code_) return End(ExitCode::kError);
     if (model_->exit_code() && !exit_code_) return End(*model_->exit_code());
     if (plain_face_) plain_face_->Refresh();
     ArmTimer();
   }
 
+  // Runs what the task ordered; true when it has ended.
+  bool RunTask() {
+    oneshot::Task& task = task_face_->task();
+    while (!task.exit_code()) {
+      auto commands = task.TakeCommands();
+      if (commands.empty()) break;
+      for (Command& command : commands) model_->OnCommand(std::move(command), ReadClocks());
+    }
+    if (task.exit_code()) End(*task.exit_code());
+    return task.exit_code().has_value();
+  }
+
+  // The socket for one-shots beside this client, and the way of every output to its readers.
+  void MakeMux() {
+    FaceMux::Hooks hooks;
+    hooks.on_command = [this](Command command, uint64_t caller) {
+      if (exit_code_) return;
+      Turn([&](Now now) { model_->OnCommand(std::move(command), now, caller); });
+    };
+    mux_ = std::make_unique<FaceMux>(face(), clock_, endpoint_, std::move(hooks));
+    if (task_face_ && !task_face_->serves()) return;
+    if (const auto status = mux_->Serve(loop_, options_.data_dir); !status.ok()) {
+      Diagnose(absl::StrCat("no socket for sub-commands: ", status.message()));
+    }
+  }
+
   void ArmTimer() {
-    const auto next = model_->NextDeadline();
+    auto next = model_->NextDeadline();
+    if (task_face_) {
+      const auto due = task_face_->task().NextDeadline();
+      if (due && (!next || *due < *next)) next = due;
+    }
     if (!next) {
       timer_.cancel();
       return;
@@ -131,11 +205,17 @@ class Client final : public ControlEvents, public StatePort {
     timer_.expires_after(std::chrono::duration_cast<std::chrono::steady_clock::duration>(
         std::max<Duration>(*next - clock_.Mono(), Duration::zero())));
     timer_.async_wait([this](asio::error_code error) {
-      if (!error && !exit_code_) Turn([this](Now now) { model_->OnTimer(now); });
+      if (!error && !exit_code_) {
+        Turn([this](Now now) {
+          if (task_face_) task_face_->task().OnTimer(now.mono);
+          model_->OnTimer(now);
+        });
+      }
     });
   }
 
   void MakeFace() {
+    if (task_face_) return;
     if (options_.jsonl) {
       json_face_ = std::make_unique<JsonFace>(clock_);
       return;
@@ -174,6 +254,7 @@ class Client final : public ControlEvents, public StatePort {
     if (!fingerprint_.empty()) control.pin = fingerprint_;
     control.ca_pem = options_.ca_pem;
     control.device_key = directory_.device_key().public_key();
+    control.take_over = options_.take_over;
     control.client_version = kClientVersion;
     control.timing = options_.timing;
     control_ = std::make_unique<ControlClient>(loop_, *this, std::move(control));
@@ -186,7 +267,9 @@ class Client final : public ControlEvents, public StatePort {
 
   void WatchSignals() {
     signals_.async_wait([this](asio::error_code error, int) {
-      if (!error) End(ExitCode::kOk);
+      if (error) return;
+      if (task_face_) task_face_->task().OnSignal();
+      End(task_face_ ? task_face_->task().exit_code().value_or(ExitCode::kError) : ExitCode::kOk);
     });
     WatchResize();
   }
@@ -244,6 +327,7 @@ class Client final : public ControlEvents, public StatePort {
     }
     exit_code_ = code;
     timer_.cancel();
+    mux_->StopServing();
     account_->Close();
     close_timer_.expires_after(kCloseGrace);
     close_timer_.async_wait([this](asio::error_code error) {
@@ -288,6 +372,9 @@ class Client final : public ControlEvents, public StatePort {
   void OnBroadcast(Outcome<BroadcastInfo> result) override {
     FromServer([&](Now now) { model_->OnBroadcast(result, now); });
   }
+  void OnBroadcastStatus(Outcome<out::BroadcastStatus> result) override {
+    FromServer([&](Now now) { model_->OnBroadcastStatus(std::move(result), now); });
+  }
   void OnChannelEvent(ChannelEvent event) override {
     FromServer([&](Now now) { model_->OnChannelEvent(event, now); });
   }
@@ -302,10 +389,22 @@ class Client final : public ControlEvents, public StatePort {
   }
 
   // From conversations and broadcasts; may come from inside a turn.
-  void ShowFromPeers(Output output) {
-    if (!model_) return face().Show(output);
-    model_->OnPeerOutput(std::move(output));
+  bool ShowFromPeers(Output output) {
+    if (!model_) {
+      face().Show(output);
+    } else {
+      model_->OnPeerOutput(std::move(output));
+    }
     if (plain_face_) plain_face_->Refresh();
+    if (task_face_ && !exit_code_) WakeTask();
+    return !task_face_ || task_face_->shows_events();
+  }
+
+  // What came outside a turn may have given the task something to do.
+  void WakeTask() {
+    asio::post(loop_, [this] {
+      if (!exit_code_) Turn([](Now) {});
+    });
   }
 
   // State ---------------------------------------------------------------------------------------
@@ -373,9 +472,11 @@ class Client final : public ControlEvents, public StatePort {
   bool noted_ = false;
   std::string account_name_;
   std::optional<Session> last_session_;
+  std::unique_ptr<TaskFace> task_face_;
   std::unique_ptr<JsonFace> json_face_;
   std::unique_ptr<Terminal> terminal_;
   std::unique_ptr<PlainFace> plain_face_;
+  std::unique_ptr<FaceMux> mux_;
   std::unique_ptr<AccountData> account_;
   std::unique_ptr<ControlClient> control_;
   std::unique_ptr<AppModel> model_;
@@ -388,7 +489,14 @@ class Client final : public ControlEvents, public StatePort {
 
 ExitCode RunClient(const ClientOptions& options, DataDirectory& directory, const Clock& clock,
                    Random& random) {
-  return Client(options, directory, clock, random).Run();
+  return Client(options, directory, clock, random, nullptr).Run();
+}
+
+ExitCode RunOneShotClient(const ClientOptions& options, DataDirectory& directory,
+                          const Clock& clock, Random& random, oneshot::TaskSpec spec,
+                          oneshot::Report& report) {
+  auto face = std::make_unique<TaskFace>(clock, std::move(spec), report);
+  return Client(options, directory, clock, random, std::move(face)).Run();
 }
 
 }  // namespace p2p::client

@@ -5,6 +5,8 @@
 #include "common/base/random.h"
 #include "peer-client/app/data_ports.h"
 #include "peer-client/client_options.h"
+#include "peer-client/oneshot/report.h"
+#include "peer-client/oneshot/task.h"
 #include "peer-client/state/data_directory.h"
 
 namespace p2p::client {
@@ -13,5 +15,10 @@ namespace p2p::client {
 // Collaborators outlive the call.
 ExitCode RunClient(const ClientOptions& options, DataDirectory& directory, const Clock& clock,
                    Random& random);
+
+// The same for one sub-command, alone on the data directory.
+ExitCode RunOneShotClient(const ClientOptions& options, DataDirectory& directory,
+                          const Clock& clock, Random& random, oneshot::TaskSpec spec,
+                          oneshot::Report& report);
 
 }  // namespace p2p::client

@@ -102,6 +102,10 @@ void AddClientOptions(CLI::App& app, CommandLine& line) {
   app.add_option("PORT", line.port, "its port (default 4400)")->check(CLI::Range(1, 65535));
   auto* plain = app.add_flag("--plain", line.plain, "lines for people (default)");
   app.add_flag("--jsonl", line.jsonl, "JSON lines for programs")->excludes(plain);
+  AddCommonOptions(app, line);
+}
+
+void AddCommonOptions(CLI::App& app, CommandLine& line) {
   app.add_option("--data-dir", line.data_dir, "where the client keeps its state");
   app.add_option("--config", line.config, "TOML file with these options and [timing]");
   app.add_option("--server-fingerprint", line.server_fingerprint,

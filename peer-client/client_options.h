@@ -36,15 +36,18 @@ struct ClientOptions {
   std::string server_fingerprint;  // Empty: the known one.
   std::string ca_pem;              // Empty: fingerprints decide.
   bool trust_on_first_use = false;
+  bool take_over = true;  // Attach in place of another client of the account.
   config::Timing timing;
 };
 
 void AddClientOptions(CLI::App& app, CommandLine& line);
+// Those that sub-commands have too.
+void AddCommonOptions(CLI::App& app, CommandLine& line);
 
 // InvalidArgument names the option or key that is wrong.
 absl::StatusOr<ClientOptions> ResolveOptions(const CommandLine& line);
 
-// A one-shot sub-command of the contract; none is in this version.
+// A one-shot sub-command of the contract.
 bool IsSubcommand(absl::string_view word);
 
 // $XDG_STATE_HOME/p2p/client, else ~/.local/state/p2p/client.

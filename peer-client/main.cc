@@ -14,6 +14,7 @@
 #include "common/base/text.h"
 #include "common/crypto/os_random.h"
 #include "peer-client/client.h"
+#include "peer-client/run_oneshot.h"
 
 namespace p2p::client {
 namespace {
@@ -36,18 +37,6 @@ void HardenProcess() {
   ::signal(SIGPIPE, SIG_IGN);
 }
 
-// Without HOST: the server used last.
-absl::Status FillServer(ClientOptions& options, const DataDirectory& directory) {
-  if (!options.host.empty()) return absl::OkStatus();
-  const auto known = directory.KnownServers();
-  if (!known.ok()) return known.status();
-  const auto last = known->empty() ? std::nullopt : ParseEndpoint(known->front().endpoint);
-  if (!last)
-    return absl::NotFoundError("no server is known yet; start with peer-client HOST [PORT]");
-  std::tie(options.host, options.port) = *last;
-  return absl::OkStatus();
-}
-
 ExitCode Main(int argc, char** argv) {
   QuietLibraries();
   HardenProcess();
@@ -56,9 +45,8 @@ ExitCode Main(int argc, char** argv) {
   CommandLine line;
   AddClientOptions(app, line);
   if (argc > 1 && IsSubcommand(argv[1])) {
-    Complain(absl::StrCat("the sub-command ", argv[1],
-                          " is not in this version; use the client interactively or --jsonl"));
-    return ExitCode::kUsage;
+    InitLog(LogFormat::kText, LogLevel::kWarning);
+    return RunOneShot(argc, argv);
   }
   try {
     app.parse(argc, argv);

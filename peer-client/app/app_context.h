@@ -19,6 +19,8 @@ enum class TrustPolicy {
 struct AppOptions {
   bool plain =
       false;  // A person types: menu numbers work, doubtful requests are asked about first.
+  // Runs one command and ends: it counts its tries also with a saved session.
+  bool one_shot = false;
   TrustPolicy trust = TrustPolicy::kRefuse;
   config::Timing timing;
 };

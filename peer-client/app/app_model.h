@@ -24,7 +24,10 @@ class AppModel {
 
   // Input. While a prompt is open every line answers it, also one that looks like JSON.
   void OnLine(absl::string_view line, Now now);
-  void OnCommand(Command command, Now now);
+  // `caller`: 0 is the face. Others are programs beside it: they are never asked back.
+  void OnCommand(Command command, Now now, uint64_t caller = 0);
+  // While output is shown that answers a command: who gave it. nullopt: an event for everybody.
+  std::optional<uint64_t> answering() const { return answering_; }
   bool prompting() const { return prompts_.open(); }
   // No more lines: what is under way is finished, then the program ends.
   void OnInputEnd(Now now);
@@ -38,6 +41,7 @@ class AppModel {
   void OnList(Outcome<std::vector<out::ActiveClient>> result, Now now);
   void OnRequest(const Outcome<RequestInfo>& result, Now now);
   void OnBroadcast(const Outcome<BroadcastInfo>& result, Now now);
+  void OnBroadcastStatus(Outcome<out::BroadcastStatus> result, Now now);
   void OnChannelEvent(const ChannelEvent& event, Now now);
   void OnChannelEnd(const CallError& error, Now now);
 
@@ -84,6 +88,7 @@ class AppModel {
   RequestBook requests_;
   CommandQueue queue_;
   std::optional<ServerCommand> current_;  // The call that is under way.
+  std::optional<uint64_t> answering_;
   std::string focus_;
   bool input_ended_ = false;
 };

@@ -53,6 +53,10 @@ struct HangUp {
 struct Broadcast {
   std::optional<std::string> text;  // Not set: asked for with a prompt.
 };
+// Who has received a broadcast of one's own.
+struct BroadcastStatus {
+  std::string id;
+};
 struct SendFile {
   std::string peer;
   std::string path;
@@ -72,10 +76,10 @@ struct Bad {
 
 }  // namespace cmd
 
-using Command =
-    std::variant<cmd::Signup, cmd::Login, cmd::Logout, cmd::List, cmd::Request, cmd::Approve,
-                 cmd::Deny, cmd::Cancel, cmd::Msg, cmd::HangUp, cmd::Broadcast, cmd::SendFile,
-                 cmd::AcceptFile, cmd::Focus, cmd::Help, cmd::Quit, cmd::Bad>;
+using Command = std::variant<cmd::Signup, cmd::Login, cmd::Logout, cmd::List, cmd::Request,
+                             cmd::Approve, cmd::Deny, cmd::Cancel, cmd::Msg, cmd::HangUp,
+                             cmd::Broadcast, cmd::BroadcastStatus, cmd::SendFile, cmd::AcceptFile,
+                             cmd::Focus, cmd::Help, cmd::Quit, cmd::Bad>;
 
 // Reads "/request bob hello". Anything that is not a known command, or lacks an argument, is Bad
 // with a message that says what is expected. Pure.

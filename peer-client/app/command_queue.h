@@ -17,6 +17,7 @@ struct ServerCommand {
   std::string broadcast_key;
   std::optional<MonoTime> drop_at;  // Broadcasts: the end of their life.
   int repeats = 0;
+  uint64_t caller = 0;            // Who asked, see AppModel::OnCommand.
   bool while_logging_in = false;  // A log-in typed while another one was under way.
 };
 

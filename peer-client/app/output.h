@@ -109,6 +109,21 @@ struct BroadcastSent {
   std::string id;
   WallTime expires_at;
 };
+struct BroadcastStatus {
+  struct Delivery {
+    std::string username;
+    std::string state;  // queued, udp, channel, expired.
+    std::optional<WallTime> at;
+  };
+  std::string id;
+  std::string sender;
+  WallTime sent_at;
+  WallTime expires_at;
+  bool revoked = false;
+  uint32_t due = 0;
+  uint32_t delivered = 0;
+  std::vector<Delivery> deliveries;
+};
 struct Penalised {
   std::string reason;
   WallTime until;
@@ -133,11 +148,12 @@ struct Help {};
 
 }  // namespace out
 
-using Output = std::variant<out::Connected, out::Retry, out::SignedUp, out::LoggedIn,
-                            out::LoggedOut, out::Active, out::PeerRequest, out::RequestSent,
-                            out::RequestOutcome, out::ChatOpen, out::Chat, out::Receipt,
-                            out::ChatClosed, out::Broadcast, out::BroadcastSent, out::Penalised,
-                            out::Error, out::Prompt, out::PromptDone, out::Notice, out::Help>;
+using Output =
+    std::variant<out::Connected, out::Retry, out::SignedUp, out::LoggedIn, out::LoggedOut,
+                 out::Active, out::PeerRequest, out::RequestSent, out::RequestOutcome,
+                 out::ChatOpen, out::Chat, out::Receipt, out::ChatClosed, out::Broadcast,
+                 out::BroadcastSent, out::BroadcastStatus, out::Penalised, out::Error, out::Prompt,
+                 out::PromptDone, out::Notice, out::Help>;
 
 // Where the model's output goes: a face. Must not call the model back before returning.
 class OutputSink {

@@ -178,7 +178,8 @@ void SessionFlow::OnChannelEnd(const CallError& error, Now now) {
   if (shown.code == absl::StatusCode::kUnauthenticated && shown.message.empty()) {
     shown.message = "the session has ended; log in again";
   }
-  DropSession(!taken_over);
+  // Attached elsewhere: the token stays good.
+  DropSession(!taken_over && error.code != absl::StatusCode::kAlreadyExists);
   phase_ = Phase::kServed;
   if (!mine) ReportError(shown);
   ShowConnected(hello_);
@@ -218,8 +219,9 @@ void SessionFlow::OnNoAnswer(const CallError& error, Now now) {
 void SessionFlow::RetryLater(const CallError& error, bool lost, Now now) {
   context_.control.Disconnect();
   phase_ = Phase::kWaiting;
-  NextTry next = session_ ? lost_.After(now.mono, window_, context_.random)
-                          : not_served_.After(now.mono, context_.random);
+  const bool served = !context_.options.one_shot || ever_connected_;
+  NextTry next = session_ && served ? lost_.After(now.mono, window_, context_.random)
+                                    : not_served_.After(now.mono, context_.random);
   if (error.retry_after) next.at = std::max(next.at, now.mono + *error.retry_after);
   next_try_ = next.at;
   context_.out.Show(out::Retry{next.at - now.mono, next.attempt, next.of,

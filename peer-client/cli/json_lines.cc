@@ -138,6 +138,23 @@ Json Render(const out::BroadcastSent& o) {
   j["expires_at"] = FormatRfc3339(o.expires_at);
   return j;
 }
+Json Render(const out::BroadcastStatus& o) {
+  Json j = Event("broadcast_status");
+  j["id"] = o.id;
+  j["sender"] = o.sender;
+  j["sent_at"] = FormatRfc3339(o.sent_at);
+  j["expires_at"] = FormatRfc3339(o.expires_at);
+  j["revoked"] = o.revoked;
+  j["due"] = o.due;
+  j["delivered"] = o.delivered;
+  j["deliveries"] = Json::array();
+  for (const auto& d : o.deliveries) {
+    Json delivery{{"username", d.username}, {"state", d.state}};
+    if (d.at) delivery["at"] = FormatRfc3339(*d.at);
+    j["deliveries"].push_back(std::move(delivery));
+  }
+  return j;
+}
 Json Render(const out::Penalised& o) {
   Json j = Event("penalised");
   j["reason"] = o.reason;
@@ -211,6 +228,7 @@ Command Build(const std::string& name, Fields& f) {
   }
   if (name == "hangup") return f.Checked(cmd::HangUp{f.Required("peer")});
   if (name == "broadcast") return f.Checked(cmd::Broadcast{f.Required("text")});
+  if (name == "broadcast_status") return f.Checked(cmd::BroadcastStatus{f.Required("id")});
   if (name == "sendfile") {
     cmd::SendFile file{f.Required("peer"), f.Required("path")};
     return f.Checked(std::move(file));

@@ -27,15 +27,24 @@ PlainStyle PlainFace::Style() const {
   return style;
 }
 
+// A try that failed for the reason told last is no news: the countdown goes on.
+bool PlainFace::IsNews(const Output& output) {
+  if (std::holds_alternative<out::Connected>(output)) retry_told_.clear();
+  const auto* retry = std::get_if<out::Retry>(&output);
+  if (retry == nullptr || retry->reason == RetryReason::kLimited) return true;
+  const std::string reason = absl::StrCat(static_cast<int>(retry->reason), " ", retry->detail);
+  return std::exchange(retry_told_, reason) != reason;
+}
+
 void PlainFace::Show(const Output& output) {
-  terminal_.Print(ToPlainText(output, clock_.Wall(), Style()));
+  if (IsNews(output)) terminal_.Print(ToPlainText(output, clock_.Wall(), Style()));
   if (const auto* prompt = std::get_if<out::Prompt>(&output)) {
     prompt_ = *prompt;
     return terminal_.SetPrompt(PromptText(*prompt), IsSecret(prompt->field), true);
   }
   if (std::holds_alternative<out::PromptDone>(output)) prompt_.reset();
   if (const auto* retry = std::get_if<out::Retry>(&output)) {
-    if (retry->reason != RetryReason::kLimited) CountDown(retry->in);
+    if (retry->reason != RetryReason::kLimited) CountDown(*retry);
   } else if (std::holds_alternative<out::Connected>(output)) {
     retry_at_.reset();
     timer_.cancel();
@@ -49,15 +58,17 @@ void PlainFace::Refresh() {
   if (retry_at_) {
     const auto left = std::chrono::ceil<std::chrono::seconds>(
         std::max<Duration>(*retry_at_ - clock_.Mono(), Duration::zero()));
-    prompt = left.count() > 0 ? absl::StrCat("[next try in ", left.count(), " s] ", prompt)
-                              : absl::StrCat("[trying] ", prompt);
+    prompt = left.count() > 0
+                 ? absl::StrCat("[next try in ", left.count(), " s", retry_count_, "] ", prompt)
+                 : absl::StrCat("[trying] ", prompt);
   }
   terminal_.SetPrompt(prompt, false, false);
 }
 
-void PlainFace::CountDown(Duration left) {
+void PlainFace::CountDown(const out::Retry& retry) {
   if (!terminal_.interactive()) return;
-  retry_at_ = clock_.Mono() + left;
+  retry_at_ = clock_.Mono() + retry.in;
+  retry_count_ = retry.of > 0 ? absl::StrCat(", ", retry.attempt, " of ", retry.of) : "";
   Tick();
 }
 

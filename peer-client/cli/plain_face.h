@@ -27,7 +27,8 @@ class PlainFace final : public OutputSink {
 
  private:
   PlainStyle Style() const;
-  void CountDown(Duration left);
+  bool IsNews(const Output& output);
+  void CountDown(const out::Retry& retry);
   void Tick();
 
   asio::steady_timer timer_;
@@ -37,6 +38,8 @@ class PlainFace final : public OutputSink {
   const bool colour_;
   const AppModel* model_ = nullptr;
   std::optional<out::Prompt> prompt_;
+  std::string retry_told_;  // The reason that stands on the screen.
+  std::string retry_count_;
   std::optional<MonoTime> retry_at_;  // The countdown before the cursor.
 };
 

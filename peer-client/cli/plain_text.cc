@@ -4,6 +4,7 @@
 #include <ctime>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/base/text.h"
@@ -186,6 +187,10 @@ struct Renderer {
     return Info(absl::StrCat("Your broadcast is on its way; newcomers get it until ",
                              Clock(o.expires_at), "."));
   }
+  std::string operator()(const out::BroadcastStatus& o) const {
+    return Info(absl::StrCat("Broadcast ", Line(o.id), ": ", o.delivered, " of ", o.due,
+                             " have it.", o.revoked ? " It was taken back." : ""));
+  }
   std::string operator()(const out::Penalised& o) const {
     std::string text =
         Problem(absl::StrCat("The server ended this session: ", Sentence(Line(o.reason))));
@@ -196,7 +201,10 @@ struct Renderer {
     return text;
   }
   std::string operator()(const out::Error& o) const {
-    std::string message = Sentence(Line(o.message));
+    // The server names the field; a person knows it as the second line typed.
+    const bool unequal = absl::StartsWith(o.message, "confirm_password is not the same");
+    std::string message =
+        unequal ? "The two passwords are not the same." : Sentence(Line(o.message));
     if (message.empty()) message = Sentence(Line(o.code));
     std::string text = Problem(message);
     if (!o.fingerprint.empty())

@@ -205,7 +205,7 @@ class ControlClient::Impl {
     Authorize(current_->context());
     current_->Start(*peering_);
     v1::ClientEvent event;
-    event.mutable_attach()->set_take_over(true);
+    event.mutable_attach()->set_take_over(options_.take_over);
     event.mutable_attach()->mutable_chat_endpoint()->set_port(chat_port);
     current_->Send(std::move(event));
     attach_timer_.expires_after(std::chrono::duration_cast<std::chrono::steady_clock::duration>(
@@ -417,6 +417,21 @@ void ControlClient::Broadcast(const std::string& text, const std::string& key) {
         return BroadcastInfo{response.broadcast_id(), ToWall(response.expires_at())};
       },
       [impl](Outcome<BroadcastInfo> result) { impl->events_.OnBroadcast(std::move(result)); });
+}
+
+void ControlClient::BroadcastStatus(const std::string& id) {
+  v1::GetBroadcastRequest request;
+  request.set_broadcast_id(id);
+  Impl* const impl = impl_.get();
+  impl->Call<v1::GetBroadcastResponse>(
+      std::move(request),
+      [impl](auto* c, auto* q, auto* r, auto f) {
+        impl->broadcasts_->async()->GetBroadcast(c, q, r, std::move(f));
+      },
+      [](const v1::GetBroadcastResponse& response) { return ToBroadcastStatus(response); },
+      [impl](Outcome<out::BroadcastStatus> result) {
+        impl->events_.OnBroadcastStatus(std::move(result));
+      });
 }
 
 void ControlClient::Approve(const std::string& request_id, const PeerOffer& offer) {

@@ -28,6 +28,7 @@ class ControlEvents {
   virtual void OnList(Outcome<std::vector<out::ActiveClient>> result) = 0;
   virtual void OnRequest(Outcome<RequestInfo> result) = 0;
   virtual void OnBroadcast(Outcome<BroadcastInfo> result) = 0;
+  virtual void OnBroadcastStatus(Outcome<out::BroadcastStatus> result) = 0;
   virtual void OnChannelEvent(ChannelEvent event) = 0;
   virtual void OnChannelEnd(CallError error) = 0;
 };
@@ -38,6 +39,7 @@ struct ControlOptions {
   std::optional<std::string> pin;  // The fingerprint to accept; may be set later by Pin.
   std::string ca_pem;              // Instead of a pin: verify by this authority and the host name.
   crypto::PublicKey device_key{};
+  bool take_over = true;  // Attach in place of another client of the account.
   std::string client_version;
   config::Timing timing;
 };
@@ -69,6 +71,7 @@ class ControlClient final : public ControlPort {
   void Request(const std::string& peer, bool is_address, const std::string& reason,
                const PeerOffer& offer) override;
   void Broadcast(const std::string& text, const std::string& key) override;
+  void BroadcastStatus(const std::string& id) override;
   void Attach(uint16_t chat_port) override;
   void Approve(const std::string& request_id, const PeerOffer& offer) override;
   void Deny(const std::string& request_id) override;

@@ -78,6 +78,22 @@ event::Attached ToAttached(const v1::Attached& in) {
           in.observed_ip_address()};
 }
 
+// Unknown values of a newer server are told as such.
+std::string StateName(v1::DeliveryState state) {
+  switch (state) {
+    case v1::QUEUED:
+      return "queued";
+    case v1::DELIVERED_UDP:
+      return "udp";
+    case v1::DELIVERED_CHANNEL:
+      return "channel";
+    case v1::DELIVERY_EXPIRED:
+      return "expired";
+    default:
+      return "unknown";
+  }
+}
+
 }  // namespace
 
 CallError ToCallError(const grpc::Status& status, bool answered) {
@@ -127,6 +143,19 @@ std::vector<Choice> ToChoices(const google::protobuf::RepeatedField<int>& choice
 
 WallTime ToWall(const google::protobuf::Timestamp& timestamp) {
   return WallFromMs(timestamp.seconds() * 1000 + timestamp.nanos() / 1'000'000);
+}
+
+out::BroadcastStatus ToBroadcastStatus(const v1::GetBroadcastResponse& response) {
+  const auto& info = response.broadcast();
+  out::BroadcastStatus out{
+      info.broadcast_id(), info.sender(), ToWall(info.sent_at()), ToWall(info.expires_at()),
+      info.revoked(),      info.due(),    info.delivered(),       {}};
+  for (const auto& delivery : response.deliveries()) {
+    out.deliveries.push_back(
+        {delivery.username(), StateName(delivery.state()),
+         delivery.has_at() ? std::optional(ToWall(delivery.at())) : std::nullopt});
+  }
+  return out;
 }
 
 Session ToSession(const v1::LoginResponse& response) {

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "p2p/v1/accounts.pb.h"
+#include "p2p/v1/broadcast.pb.h"
 #include "p2p/v1/peering.pb.h"
 #include "peer-client/app/control_port.h"
 
@@ -23,6 +24,7 @@ std::string DescribeTransport(const grpc::Status& status);
 
 std::vector<Choice> ToChoices(const google::protobuf::RepeatedField<int>& choices);
 Session ToSession(const v1::LoginResponse& response);
+out::BroadcastStatus ToBroadcastStatus(const v1::GetBroadcastResponse& response);
 WallTime ToWall(const google::protobuf::Timestamp& timestamp);
 
 // nullopt for events this client does not know or need; they are ignored.

@@ -29,6 +29,7 @@ struct Recorder final : ControlEvents {
   void OnList(Outcome<std::vector<out::ActiveClient>> result) override { list = std::move(result); }
   void OnRequest(Outcome<RequestInfo> result) override { request = std::move(result); }
   void OnBroadcast(Outcome<BroadcastInfo> result) override { broadcast = std::move(result); }
+  void OnBroadcastStatus(Outcome<out::BroadcastStatus>) override {}
   void OnChannelEvent(ChannelEvent event) override { events.push_back(std::move(event)); }
   void OnChannelEnd(CallError error) override { end = std::move(error); }
 

@@ -37,6 +37,7 @@ ALLOWED = {
     "peer-client/broadcast": ["common", "peer-client/state", "peer-client/app"],
     "peer-client/chat": ["common", "proto", "peer-client/state", "peer-client/app"],
     "peer-client/cli": ["common", "peer-client/app"],
+    "peer-client/oneshot": ["common", "peer-client/app", "peer-client/cli"],
     "peer-client/tui": ["common", "peer-client/app"],
     "peer-client/transfer": ["common", "peer-client/app", "peer-client/chat", "peer-client/state"],
     # main.cc and what it is assembled from wire everything of their own program.

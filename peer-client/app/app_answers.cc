@@ -1,0 +1,242 @@
+// What AppModel does with answers and with what comes on the channel.
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "peer-client/app/app_model.h"
+#include "peer-client/app/model_parts.h"
+
+namespace p2p::client {
+namespace {
+
+constexpr int kMaxRepeats = 5;
+constexpr Duration kUnansweredPause = 2s;  // Before a broadcast without an answer is repeated.
+
+}  // namespace
+
+// Answers -------------------------------------------------------------------------------------
+
+// The current call failed. Limits are waited for, lost broadcasts are repeated, the rest is told.
+void AppModel::Fail(const CallError& error, Now now) {
+  if (!current_) return;
+  const AnswerScope scope(answering_, current_->caller);
+  if (!error.answered) return LoseCurrent(error, now);
+  ServerCommand command = std::move(*current_);
+  current_.reset();
+  const bool credentials = Is<cmd::Login>(command.command);
+  std::optional<Duration> wait = error.retry_after;
+  // A cool-down after penalties: the log-in is repeated when it is over.
+  if (!wait && credentials && error.penalty && error.penalty->until) {
+    wait = *error.penalty->until - now.wall;
+  }
+  if (wait && command.repeats < kMaxRepeats) {
+    ++command.repeats;
+    const Duration in = std::max<Duration>(*wait, 100ms);
+    context_.out.Show(
+        out::Retry{in, command.repeats, kMaxRepeats, RetryReason::kLimited, error.message});
+    if (queue_.Later(std::move(command), now.mono + in)) return Pump(now);
+  }
+  if (error.penalty && !credentials) {
+    session_.OnPenalty(*error.penalty, now);
+    return AfterSessionChange(now);
+  }
+  context_.out.Show(out::Error{CodeName(error.code), error.message, ""});
+  Pump(now);
+}
+
+// The call under way will have no answer.
+void AppModel::LoseCurrent(const CallError& error, Now now) {
+  if (!current_) return;
+  const AnswerScope scope(answering_, current_->caller);
+  ServerCommand command = std::move(*current_);
+  current_.reset();
+  const bool login = Is<cmd::Login>(command.command);
+  if (Is<cmd::Broadcast>(command.command)) {
+    const auto again =
+        session_.attached() ? std::optional(now.mono + kUnansweredPause) : std::nullopt;
+    if (!queue_.Later(std::move(command), again)) {
+      Error(absl::StatusCode::kResourceExhausted, "too many broadcasts wait already");
+    }
+  } else if (login && command.repeats < kMaxRepeats) {
+    ++command.repeats;
+    queue_.PushFront(std::move(command));  // Runs when the server is back.
+  } else if (const auto* list = std::get_if<cmd::List>(&command.command); !list || !list->silent) {
+    context_.out.Show(out::Error{CodeName(error.code), error.message, ""});
+  }
+  if (!session_.attached()) session_.OnNoAnswer(error, now);
+  Pump(now);
+}
+
+void AppModel::OnProbe(const Outcome<std::string>& fingerprint, Now now) {
+  session_.OnProbe(fingerprint, now);
+  if (session_.phase() == SessionFlow::Phase::kAskingTrust) {
+    prompts_.Ask(TrustServer{std::get<std::string>(fingerprint)});
+  }
+  FinishIfDone();
+}
+
+void AppModel::OnHello(const Outcome<HelloInfo>& hello, Now now) {
+  session_.OnHello(hello, now);
+  Pump(now);
+}
+
+void AppModel::OnSignup(const Outcome<SignupInfo>& result, Now now) {
+  if (!current_) return;
+  const AnswerScope scope(answering_, current_->caller);
+  if (const auto* error = std::get_if<CallError>(&result)) return Fail(*error, now);
+  const std::string username = *std::get<cmd::Signup>(current_->command).username;
+  current_.reset();
+  context_.out.Show(out::SignedUp{username, std::get<SignupInfo>(result).message});
+  Pump(now);
+}
+
+void AppModel::OnLogin(Outcome<Session> result, Now now) {
+  if (!current_ || session_.phase() != SessionFlow::Phase::kLoggingIn) return;
+  const AnswerScope scope(answering_, current_->caller);
+  if (const auto* error = std::get_if<CallError>(&result)) {
+    if (error->answered) session_.OnLoginFailed();
+    return Fail(*error, now);
+  }
+  session_.OnLoggedIn(std::move(std::get<Session>(result)), now);
+  current_.reset();
+  Pump(now);
+}
+
+void AppModel::OnLogout(const Outcome<Done>& result, Now now) {
+  if (!current_) return;
+  const AnswerScope scope(answering_, current_->caller);
+  if (const auto* error = std::get_if<CallError>(&result)) return Fail(*error, now);
+  current_.reset();
+  session_.OnLoggedOut(now);
+  AfterSessionChange(now);
+}
+
+void AppModel::OnList(Outcome<std::vector<out::ActiveClient>> result, Now now) {
+  if (!current_) return;
+  const AnswerScope scope(answering_, current_->caller);
+  const bool silent = std::get<cmd::List>(current_->command).silent;
+  if (const auto* error = std::get_if<CallError>(&result)) {
+    if (!silent) return Fail(*error, now);
+    requests_.SetActive({}, now.mono);  // The request behind it is asked about instead.
+  } else {
+    auto& clients = std::get<std::vector<out::ActiveClient>>(result);
+    requests_.SetActive(clients, now.mono);
+    if (!silent) context_.out.Show(out::Active{std::move(clients)});
+  }
+  current_.reset();
+  Pump(now);
+}
+
+void AppModel::OnRequest(const Outcome<RequestInfo>& result, Now now) {
+  if (!current_) return;
+  const AnswerScope scope(answering_, current_->caller);
+  if (const auto* error = std::get_if<CallError>(&result)) return Fail(*error, now);
+  const auto& info = std::get<RequestInfo>(result);
+  current_.reset();
+  requests_.AddOutgoing(info);
+  context_.out.Show(out::RequestSent{info.request_id, info.peer});
+  Pump(now);
+}
+
+void AppModel::OnBroadcast(const Outcome<BroadcastInfo>& result, Now now) {
+  if (!current_) return;
+  const AnswerScope scope(answering_, current_->caller);
+  if (const auto* error = std::get_if<CallError>(&result)) return Fail(*error, now);
+  const auto& info = std::get<BroadcastInfo>(result);
+  current_.reset();
+  context_.out.Show(out::BroadcastSent{info.id, info.expires_at});
+  Pump(now);
+}
+
+void AppModel::OnBroadcastStatus(Outcome<out::BroadcastStatus> result, Now now) {
+  if (!current_) return;
+  const AnswerScope scope(answering_, current_->caller);
+  if (const auto* error = std::get_if<CallError>(&result)) return Fail(*error, now);
+  current_.reset();
+  context_.out.Show(std::move(std::get<out::BroadcastStatus>(result)));
+  Pump(now);
+}
+
+// The channel ---------------------------------------------------------------------------------
+
+void AppModel::OnChannelEvent(const ChannelEvent& channel_event, Now now) {
+  std::visit(Overload{[&](const event::Attached& attached) {
+                        session_.OnAttached(attached, now);
+                        queue_.ReleaseHeld();
+                        Pump(now);
+                      },
+                      [&](const event::PeerRequest& request) {
+                        requests_.AddIncoming(request, now.mono);
+                        context_.out.Show(out::PeerRequest{request.request_id, request.from,
+                                                           request.ip_address, request.reason,
+                                                           request.expires_in});
+                      },
+                      [&](const event::RequestOutcome& outcome) {
+                        requests_.Close(outcome.request_id);
+                        context_.out.Show(
+                            out::RequestOutcome{outcome.request_id, outcome.peer, outcome.outcome});
+                      },
+                      [&](const event::Introduction& introduction) {
+                        if (!session_.session()) return;
+                        const auto status =
+                            context_.peers.Introduce(introduction, *session_.session());
+                        if (status.ok())
+                          return context_.control.AckIntroduction(introduction.request_id);
+                        Error(status.code(), absl::StrCat("introduction: ", status.message()));
+                      },
+                      [&](const event::PenaltyNotice& notice) {
+                        session_.OnPenalty(notice.penalty, now);
+                        AfterSessionChange(now);
+                      },
+                      [&](const event::RelayRestarted& restarted) {
+                        context_.broadcasts.RelayRestarted(restarted);
+                      },
+                      [&](const event::Broadcast& broadcast) {
+                        const auto status = context_.broadcasts.OnChannelBroadcast(broadcast);
+                        if (status.ok()) return context_.control.AckBroadcast(broadcast.id);
+                        Error(status.code(), absl::StrCat("broadcast: ", status.message()));
+                      },
+                      [&](const event::Detached& detached) { session_.OnDetached(detached); },
+                      [&](const event::Rejected& rejected) {
+                        requests_.Close(rejected.request_id);
+                        Error(absl::StatusCode::kFailedPrecondition, rejected.message);
+                      }},
+             channel_event);
+}
+
+void AppModel::OnChannelEnd(const CallError& error, Now now) {
+  session_.OnChannelEnd(error, now);
+  AfterSessionChange(now);
+}
+
+// The session may be gone, and the connection with it: nothing that depended on it goes on.
+void AppModel::AfterSessionChange(Now now) {
+  if (!session_.attached()) {
+    requests_.CloseAll();
+    requests_.ForgetList();
+    if (session_.phase() != SessionFlow::Phase::kServed) {
+      CallError lost{absl::StatusCode::kUnavailable,
+                     "the connection to the server was lost",
+                     false,
+                     std::nullopt,
+                     std::nullopt,
+                     std::nullopt};
+      // A penalty answers the request that earned it.
+      if (!session_.session() && current_ && Is<cmd::Request>(current_->command)) current_.reset();
+      LoseCurrent(lost, now);
+    }
+  }
+  Pump(now);
+}
+
+void AppModel::OnPeerOutput(Output output) {
+  if (const auto* opened = std::get_if<out::ChatOpen>(&output)) {
+    if (context_.options.plain && focus_.empty()) focus_ = opened->peer;
+  }
+  const auto* closed = std::get_if<out::ChatClosed>(&output);
+  const bool ends_focus = closed && absl::EqualsIgnoreCase(closed->peer, focus_);
+  if (ends_focus) focus_.clear();
+  context_.out.Show(output);
+}
+
+}  // namespace p2p::client
