@@ -66,7 +66,8 @@ class Runner {
     if (!event.is_object() || task_.exit_code()) return;
     const auto name = event.find("event");
     if (name == event.end() || !name->is_string()) return;
-    if (*name != "client_state") return task_.OnEvent(event, clock_.Mono());
+    task_.OnEvent(event, clock_.Mono());
+    if (*name != "client_state") return;
     const std::string used = event.value("server", std::string());
     if (!server_.empty() && used != server_) {
       task_.OnBroken(absl::StrCat("the client that runs on this data directory uses ", used,

@@ -96,7 +96,9 @@ std::string EventText(const Json& event) {
   if (name == "chat_closed") {
     return absl::StrCat(at, "conversation with ", peer, " closed: ", Line(event, "reason"), "\n");
   }
-  if (name == "logged_in") return absl::StrCat(at, "watching as ", Line(event, "username"), "\n");
+  if (name == "logged_in" || name == "client_state") {
+    return absl::StrCat(at, "watching as ", Line(event, "username"), "\n");
+  }
   if (name == "penalised") return absl::StrCat(at, "penalised: ", Line(event, "reason"), "\n");
   if (name == "error") {
     return absl::StrCat(at, Line(event, "code"), ": ", Line(event, "message"), "\n");

@@ -250,7 +250,8 @@ void Task::OnReceipt(const Json& event, MonoTime now) {
   if (spec_.verb != Verb::kSend) return;
   const std::string state = Text(event, "state");
   const std::string id = Text(event, "id");
-  const bool answers = place_ == Place::kAlone || Flag(event, "answer");
+  // The receipt comes when the journal is on disk, so it is told from others by the peer alone.
+  const bool answers = Key(Text(event, "peer")) == Key(peer_);
   if (state == "queued" && answers && message_ordered_ && message_id_.empty()) {
     message_id_ = id;
     connect_by_.reset();

@@ -1,0 +1,160 @@
+"""One-shot sub-commands: alone on the data directory and beside a running client, and their exit codes (design: command lines)."""
+import json
+import os
+import stat
+import subprocess
+
+import harness
+from harness import check, equal
+
+
+def run(world, server, data, *args, code=0, stdin="", pin=True, address=None, timeout=60):
+    argv = [os.path.join(world.bin, "peer-client"), args[0], "--data-dir", world.path(data)]
+    argv += ["--server", address or f"127.0.0.1:{server.port}"]
+    if pin:
+        argv += ["--server-fingerprint", server.fingerprint]
+    done = subprocess.run(argv + list(args[1:]), input=stdin, capture_output=True, text=True, timeout=timeout)
+    equal(done.returncode, code, f"{' '.join(args)} (stdout {done.stdout!r}, stderr {done.stderr!r})")
+    return done
+
+
+def enter(world, server, name, data=None):
+    """Signs up and logs in by one-shots; returns the data directory's name."""
+    data = data or name
+    run(world, server, data, "signup", name, "--password-file", "-", stdin=f"{name}-password\n")
+    run(world, server, data, "login", name, "--password-file", "-", stdin=f"{name}-password\n")
+    return data
+
+
+def approve(client):
+    client.send(cmd="approve", request_id=client.expect("peer_request")["request_id"])
+
+
+def test_alone_the_session_is_kept_and_forgotten(world):
+    server = world.server()
+    enter(world, server, "alice")
+    world.member(server, "bob")
+    listed = run(world, server, "alice", "list").stdout.split("\n")
+    equal([line.split() for line in listed if line], [["alice", "127.0.0.1"], ["bob", "127.0.0.1"]], "two columns")
+    clients = json.loads(run(world, server, "alice", "list", "-o", "json").stdout)["clients"]
+    equal([c["username"] for c in clients], ["alice", "bob"], "one object")
+    events = [json.loads(line)["event"] for line in run(world, server, "alice", "list", "-o", "jsonl").stdout.splitlines()]
+    equal(events[-1], "active", "events as they come")
+    run(world, server, "alice", "logout")
+    run(world, server, "alice", "list", code=4)
+
+
+def test_alone_request_and_send(world):
+    server = world.server()
+    enter(world, server, "alice")
+    bob = world.member(server, "bob")
+    argv = [os.path.join(world.bin, "peer-client"), "send", "--data-dir", world.path("alice"), "bob", "good morning"]
+    sending = world.add(harness.drive.Process(argv))
+    approve(bob)
+    equal(bob.expect("chat")["text"], "good morning", "text")
+    equal(sending.wait(), 0, "send")
+    check(sending.out[-1].startswith("delivered bob "), f"receipt: {sending.out}")
+    run(world, server, "alice", "send", "bob", "-", stdin="again\n")  # The conversation is there.
+    equal(bob.expect("chat")["text"], "again", "text from stdin")
+
+
+def test_denied_expired_and_penalised(world):
+    server = world.server()
+    enter(world, server, "alice")
+    bob, _ = world.member(server, "bob"), world.member(server, "carol")
+    argv = [os.path.join(world.bin, "peer-client"), "request", "--data-dir", world.path("alice"), "bob", "lunch?"]
+    asking = world.add(harness.drive.Process(argv))
+    bob.send(cmd="deny", request_id=bob.expect("peer_request")["request_id"])
+    equal(asking.wait(), 5, "denied")
+    run(world, server, "alice", "request", "carol", "--wait", "0.5", code=6)
+    run(world, server, "alice", "request", "nobody_has_this_name", code=5)
+    run(world, server, "alice", "list", code=4)  # The penalty ended the session.
+
+
+def test_broadcast_and_its_status(world):
+    server = world.server()
+    enter(world, server, "alice")
+    bob = world.member(server, "bob")
+    sent, expires = run(world, server, "alice", "broadcast", "-", stdin="Ferry at five\n").stdout.split()
+    check(expires.endswith("Z"), expires)
+    equal(bob.expect("broadcast", id=sent)["text"], "Ferry at five", "text")
+
+    def delivered():
+        status = json.loads(run(world, server, "alice", "broadcast-status", sent, "-o", "json").stdout)
+        return {d["username"]: d["state"] for d in status["deliveries"]}.get("bob") in ("udp", "channel")
+    harness.wait_for("the ledger says so", delivered)
+    # A one-shot does not show what comes in: the next client does.
+    bob.send(cmd="broadcast", text="for later")
+    later = bob.expect("broadcast_sent")["id"]
+    run(world, server, "alice", "list")
+    world.client(server, "alice").expect("broadcast", id=later)
+
+
+def test_beside_a_running_client(world):
+    server = world.server()
+    alice, bob = world.member(server, "alice"), world.member(server, "bob")
+    path = os.path.join(alice.data_dir, "client.socket")
+    equal(stat.S_IMODE(os.stat(path).st_mode), 0o600, "mode of the socket")
+    check("bob" in run(world, server, "alice", "list").stdout, "list")
+    argv = [os.path.join(world.bin, "peer-client"), "send", "--data-dir", world.path("alice"), "bob", "beside"]
+    sending = world.add(harness.drive.Process(argv))
+    approve(bob)
+    equal(bob.expect("chat")["text"], "beside", "text")
+    equal(sending.wait(), 0, "send")
+    sent = run(world, server, "alice", "broadcast", "hello all").stdout.split()[0]
+    alice.expect("broadcast", id=sent)
+    check("delivered" in run(world, server, "alice", "broadcast-status", sent).stdout, "status")
+    run(world, server, "alice", "request", "alice", code=5)  # Oneself.
+    alice.expect("penalised")
+    run(world, server, "alice", "list", code=4)
+    run(world, server, "alice", "login", "alice", "--password-file", "-", stdin="wrong password\n", code=4)
+    run(world, server, "alice", "login", "alice", "--password-file", "-", stdin="alice-password\n")
+    check(not alice.seen("active"), "answers go to who asked")
+    run(world, server, "alice", "list", address="127.0.0.1:1", code=1)  # It uses another server.
+    run(world, server, "alice", "logout")
+    alice.expect("logged_out")
+
+
+def test_watch_alone_and_beside(world):
+    server = world.server()
+    enter(world, server, "alice")
+    bob = world.member(server, "bob")
+    argv = [os.path.join(world.bin, "peer-client"), "watch", "--data-dir", world.path("alice"), "-o", "jsonl"]
+    alone = world.add(harness.drive.Process(argv))
+    harness.wait_for("alice watches", lambda: any('"logged_in"' in line for line in alone.out))
+    beside = world.add(harness.drive.Process(argv[:-2]))
+    harness.wait_for("so does another", lambda: any("watching as alice" in line for line in beside.out))
+    bob.send(cmd="request", peer="alice", reason="\x1b[31mred")
+    harness.wait_for("both tell", lambda: any('"peer_request"' in line for line in alone.out) and
+                     any("asks for a conversation" in line for line in beside.out))
+    check(not any("\x1b" in line for line in beside.out), "untrusted text is harmless")
+    check("bob" in run(world, server, "alice", "list").stdout, "a watching client serves others")
+    equal(beside.stop(), 0, "a stopped watch")
+    equal(alone.stop(), 0, "a stopped watch")
+
+
+def test_usage_configuration_identity_and_reach(world):
+    server = world.server()
+    for words in (["send", "bob"], ["list", "-o", "xml"], ["watch", "-o", "json"], ["send-file", "bob", "x"], ["doctor"]):
+        run(world, server, "none", *words, code=2)
+    run(world, server, "none", "list", "--set", "timing.nothing=1s", code=78)
+    unknown = run(world, server, "new", "list", code=4, pin=False)
+    check(server.fingerprint in unknown.stderr and unknown.stderr.count("\n") == 1, unknown.stderr)
+    run(world, server, "none", "login", "alice", "--password-file", "-", stdin="not there\n", code=4)
+    enter(world, server, "alice")
+    other = world.client(server, "elsewhere")
+    other.expect("connected")
+    other.log_in("alice", "alice-password")
+    refused = run(world, server, "alice", "list", code=1)
+    check("--take-over" in refused.stderr, refused.stderr)
+    run(world, server, "alice", "list", "--take-over")
+    port = server.port
+    server.stop()
+    run(world, server, "alice", "list", "--connect-wait", "1", code=3, address=f"127.0.0.1:{port}")
+    quick = [w for n in range(1, 6) for w in ("--set", f"timing.retry_{n}={n * 20}ms")]
+    quick += ["--set", "timing.retry_last_min=120ms", "--set", "timing.retry_last_max=140ms"]
+    run(world, server, "alice", "list", *quick, code=3, address=f"127.0.0.1:{port}")
+
+
+if __name__ == "__main__":
+    harness.main(globals())
