@@ -178,6 +178,8 @@ void SessionFlow::OnChannelEnd(const CallError& error, Now now) {
   if (shown.code == absl::StatusCode::kUnauthenticated && shown.message.empty()) {
     shown.message = "the session has ended; log in again";
   }
+  // The channel's end may be here before the answer to Logout: whichever comes first tells.
+  if (mine) context_.out.Show(out::LoggedOut{session_->username});
   // Attached elsewhere: the token stays good.
   DropSession(!taken_over && error.code != absl::StatusCode::kAlreadyExists);
   phase_ = Phase::kServed;

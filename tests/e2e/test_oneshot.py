@@ -84,10 +84,25 @@ def test_broadcast_and_its_status(world):
         return {d["username"]: d["state"] for d in status["deliveries"]}.get("bob") in ("udp", "channel")
     harness.wait_for("the ledger says so", delivered)
     # A one-shot does not show what comes in: the next client does.
+    world.member(server, "carol")
+    argv = [os.path.join(world.bin, "peer-client"), "request", "--data-dir", world.path("alice"), "carol"]
+    asking = world.add(harness.drive.Process(argv))
+    carol = world.processes[-2]
+    asked = carol.expect("peer_request")["request_id"]
     bob.send(cmd="broadcast", text="for later")
     later = bob.expect("broadcast_sent")["id"]
-    run(world, server, "alice", "list")
-    world.client(server, "alice").expect("broadcast", id=later)
+    raw = harness.Raw(server)
+    token = raw.log_in("bob", "bob-password")
+
+    def journalled():
+        from p2p.v1 import broadcast_pb2
+        status = raw.broadcasts.GetBroadcast(broadcast_pb2.GetBroadcastRequest(broadcast_id=later), metadata=token)
+        return any(d.username == "alice" and d.state in (2, 3) for d in status.deliveries)
+    harness.wait_for("the one-shot has it", journalled)
+    raw.close()
+    carol.send(cmd="deny", request_id=asked)
+    equal(asking.wait(), 5, "denied")
+    equal(world.client(server, "alice").expect("broadcast", id=later).get("replayed"), True, "replayed")
 
 
 def test_beside_a_running_client(world):

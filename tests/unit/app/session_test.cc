@@ -185,6 +185,28 @@ TEST(SessionTest, LogOutForgetsTheSessionAndOffersTheChoicesAgain) {
   EXPECT_THAT(world.Shown<out::Error>(), IsEmpty());
 }
 
+TEST(SessionTest, LogOutIsToldOnceWhenTheChannelEndsBeforeTheAnswer) {
+  ClientWorld world;
+  world.LogIn();
+  world.Line("/logout");
+  world.model->OnChannelEvent(event::Detached{false, true, "logged out"}, world.now());
+  world.model->OnChannelEnd(Answered(absl::StatusCode::kUnauthenticated, "logged out"),
+                            world.now());
+  world.model->OnLogout(Done{}, world.now());
+  ASSERT_EQ(world.Shown<out::LoggedOut>().size(), 1u);
+  EXPECT_EQ(world.Shown<out::LoggedOut>()[0].username, "alice");
+  EXPECT_THAT(world.Shown<out::Error>(), IsEmpty());
+}
+
+TEST(SessionTest, AttachedElsewhereKeepsTheSavedSession) {
+  ClientWorld world;
+  world.LogIn();
+  world.model->OnChannelEnd(Answered(absl::StatusCode::kAlreadyExists, "alice is attached"),
+                            world.now());
+  EXPECT_EQ(world.Shown<out::Error>()[0].code, "ALREADY_EXISTS");
+  EXPECT_EQ(world.state.saved, "token");
+}
+
 TEST(IdentityTest, AnUnknownServerIsRefusedWithoutAPerson) {
   ClientWorld world;
   world.model->Start(false, std::nullopt, world.now());
