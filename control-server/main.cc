@@ -10,6 +10,7 @@
 #include "common/base/log.h"
 #include "common/base/text.h"
 #include "common/crypto/os_random.h"
+#include "common/net/service_notify.h"
 #include "common/relay/relay_token.h"
 #include "control-server/admin/user_commands.h"
 #include "control-server/health_probe.h"
@@ -70,8 +71,10 @@ int Serve(const CommandLine& line) {
                              {"fingerprint", (*server)->identity().fingerprint}});
   std::printf("%s\n", (*server)->ReadyLine().c_str());
   std::fflush(stdout);
+  net::NotifyServiceManager("READY=1");
   const int signal = WaitForEnd(signals, **server);
   LogInfo("server_stopping", {{"signal", signal}});
+  net::NotifyServiceManager("STOPPING=1");
   (*server)->Shutdown();
   LogInfo("server_stopped");
   return kOk;

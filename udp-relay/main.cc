@@ -5,6 +5,7 @@
 #include "common/base/clock.h"
 #include "common/base/harden.h"
 #include "common/base/text.h"
+#include "common/net/service_notify.h"
 #include "common/rpc/quiet_grpc.h"
 #include "udp-relay/command_line.h"
 
@@ -50,6 +51,7 @@ ExitCode Serve(const CommandLine& line) {
         RelayProcess::Create(*std::move(options), clock, [](const net::SocketAddress& address) {
           std::printf("ready relay=%s\n", address.ToString().c_str());
           std::fflush(stdout);
+          net::NotifyServiceManager("READY=1");
         });
     result = process.ok() ? (*process)->Run() : process.status();
   }

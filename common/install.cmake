@@ -1,0 +1,19 @@
+# What `cmake --install build/release [--prefix DIR]` puts where.
+include(GNUInstallDirs)
+set(P2P_DOC_DIR ${CMAKE_INSTALL_DATAROOTDIR}/doc/p2p-broadcast)
+set(P2P_UNIT_DIR lib/systemd/system CACHE STRING "Where systemd's unit files go, below the prefix")
+
+install(TARGETS control-server udp-relay peer-client RUNTIME)
+foreach(unit p2p-control-server p2p-udp-relay)
+  # The units name the programs by their whole path, which is known only when the prefix is.
+  install(CODE "
+    set(P2P_BIN \"\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_BINDIR}\")
+    set(P2P_DOC \"\${CMAKE_INSTALL_PREFIX}/${P2P_DOC_DIR}\")
+    configure_file(${PROJECT_SOURCE_DIR}/deploy/systemd/${unit}.service
+      \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/${P2P_UNIT_DIR}/${unit}.service\" @ONLY)")
+endforeach()
+install(FILES README.md LICENSE DESTINATION ${P2P_DOC_DIR})
+install(DIRECTORY docs DESTINATION ${P2P_DOC_DIR} FILES_MATCHING PATTERN "*.md")  # README links to docs/.
+install(FILES deploy/systemd/server.toml DESTINATION ${CMAKE_INSTALL_DATADIR}/p2p-broadcast)
+install(DIRECTORY proto DESTINATION ${CMAKE_INSTALL_DATADIR}/p2p-broadcast
+  FILES_MATCHING PATTERN "*.proto" PATTERN "*.md")
