@@ -1,18 +1,13 @@
 // peer-client: the command line, and what surrounds the client.
-#include <google/protobuf/stubs/logging.h>
-#include <grpc/support/log.h>
-#include <signal.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
-
 #include <cstdio>
 
 #include "CLI/CLI.hpp"
-#include "absl/synchronization/mutex.h"
 #include "common/base/clock.h"
+#include "common/base/harden.h"
 #include "common/base/log.h"
 #include "common/base/text.h"
 #include "common/crypto/os_random.h"
+#include "common/rpc/quiet_grpc.h"
 #include "peer-client/client.h"
 #include "peer-client/run_oneshot.h"
 
@@ -23,27 +18,16 @@ void Complain(absl::string_view text) {
   std::fprintf(stderr, "peer-client: %s\n", RenderUntrusted(text, TextKind::kLine).c_str());
 }
 
-// gRPC's deadlock detection costs CPU and can abort; its and protobuf's logs are not for users.
-void QuietLibraries() {
-  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
-  google::protobuf::SetLogHandler(nullptr);
-  gpr_set_log_function([](gpr_log_func_args*) {});
-}
-
-void HardenProcess() {
-  ::umask(077);
-  const rlimit none{.rlim_cur = 0, .rlim_max = 0};
-  ::setrlimit(RLIMIT_CORE, &none);
-  ::signal(SIGPIPE, SIG_IGN);
-}
-
 ExitCode Main(int argc, char** argv) {
-  QuietLibraries();
+  rpc::QuietGrpc();
   HardenProcess();
   CLI::App app("PeerToPeer Broadcast: talk to people directly, tell everybody something",
                "peer-client");
   CommandLine line;
   AddClientOptions(app, line);
+  app.footer(
+      "\nOne command, then the end: peer-client signup|login|logout|list|request|send|broadcast|\n"
+      "broadcast-status|watch [OPTIONS] …; peer-client COMMAND --help says more.");
   if (argc > 1 && IsSubcommand(argv[1])) {
     InitLog(LogFormat::kText, LogLevel::kWarning);
     return RunOneShot(argc, argv);
