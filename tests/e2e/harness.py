@@ -1,4 +1,5 @@
 """What every end-to-end test shares: the world, raw gRPC callers, running the test functions of a file."""
+import functools
 import os
 import pathlib
 import sys
@@ -32,6 +33,24 @@ class Skip(Exception):
 def missing(reason):
     """Skips. Continuous integration installs every tool first, so there it is a failure."""
     raise (Failure if os.environ.get("CI") == "true" else Skip)(reason)
+
+
+def once(fetch):
+    """Decorates what asks a package registry: one that does not answer costs a minute, so it is asked once a process."""
+    outcome = []
+
+    @functools.wraps(fetch)
+    def ask(*args):
+        if not outcome:
+            try:
+                outcome.append((fetch(*args), None))
+            except (Skip, Failure) as reason:
+                outcome.append((None, reason))
+        value, reason = outcome[0]
+        if reason is not None:
+            raise reason
+        return value
+    return ask
 
 
 def need_namespaces():

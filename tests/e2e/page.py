@@ -88,6 +88,7 @@ def walk(shell, blocks):
     return printed
 
 
+@harness.once
 def find_grpcurl(page):
     """The folder of grpcurl: from PATH, else the version that the page names, built once. Skips when there is no Go."""
     found = shutil.which("grpcurl")

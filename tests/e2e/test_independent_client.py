@@ -11,6 +11,7 @@ from harness import check, drive, equal
 SOURCE = harness.ROOT / "tests/e2e/independent"
 
 
+@harness.once
 def modules():
     """The folder of its pinned packages, fetched once."""
     node, npm = shutil.which("node"), shutil.which("npm")
@@ -26,8 +27,8 @@ def modules():
         target.mkdir(parents=True, exist_ok=True)
         for name in ("package.json", "package-lock.json"):
             shutil.copy(SOURCE / name, target)
-        fetch = subprocess.run([npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=target, capture_output=True,
-                               text=True, timeout=400)
+        fetch = subprocess.run([npm, "ci", "--ignore-scripts", "--fetch-retries=1", "--no-audit", "--no-fund"], cwd=target,
+                               capture_output=True, text=True, timeout=400)
         if fetch.returncode != 0:
             harness.missing(f"npm ci failed: {fetch.stderr.strip()[-300:]}")
     return str(target / "node_modules")
