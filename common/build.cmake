@@ -58,6 +58,7 @@ function(p2p_speaks_grpc result name)
   endforeach()
 endfunction()
 
+include(GNUInstallDirs)
 include(common/precompiled.cmake)
 
 # p2p_library(NAME SRCS a.cc b.cc DEPS x y): one static library per folder.
@@ -77,11 +78,14 @@ function(p2p_library name)
   endif()
 endfunction()
 
-# p2p_program(NAME SRCS main.cc DEPS x y): an executable in build/<preset>/bin.
+# p2p_program(NAME [INSTALL] SRCS main.cc DEPS x y): an executable in build/<preset>/bin; INSTALL: one that operators get.
 function(p2p_program name)
-  cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
+  cmake_parse_arguments(ARG "INSTALL" "" "SRCS;DEPS" ${ARGN})
   add_executable(${name} ${ARG_SRCS})
   target_link_libraries(${name} PRIVATE p2p_flags ${ARG_DEPS})
+  if(ARG_INSTALL)
+    install(TARGETS ${name} RUNTIME)
+  endif()
 endfunction()
 
 # p2p_test(NAME SRCS a_test.cc DEPS x y LABELS unit): a GoogleTest binary, one ctest entry for the whole binary.

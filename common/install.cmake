@@ -1,9 +1,7 @@
-# What `cmake --install build/release [--prefix DIR]` puts where.
-include(GNUInstallDirs)
+# What `cmake --install build/release [--prefix DIR]` puts where, beside the programs (p2p_program in build.cmake).
 set(P2P_DOC_DIR ${CMAKE_INSTALL_DATAROOTDIR}/doc/p2p-broadcast)
 set(P2P_UNIT_DIR lib/systemd/system CACHE STRING "Where systemd's unit files go, below the prefix")
 
-install(TARGETS control-server udp-relay peer-client RUNTIME)
 foreach(unit p2p-control-server p2p-udp-relay)
   # The units name the programs by their whole path, which is known only when the prefix is.
   install(CODE "
