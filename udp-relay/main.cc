@@ -51,9 +51,12 @@ ExitCode Serve(const CommandLine& line) {
         RelayProcess::Create(*std::move(options), clock, [](const net::SocketAddress& address) {
           std::printf("ready relay=%s\n", address.ToString().c_str());
           std::fflush(stdout);
-          net::NotifyServiceManager("READY=1");
+          net::NotifyServiceManager("STATUS=linked");
         });
+    // Started is not linked: the server may be away for long, and a boot must not wait for it.
+    if (process.ok()) net::NotifyServiceManager("READY=1\nSTATUS=waiting for the server");
     result = process.ok() ? (*process)->Run() : process.status();
+    net::NotifyServiceManager("STOPPING=1");
   }
   if (!result.ok()) Complain(result.message());
   return CodeOf(result);

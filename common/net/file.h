@@ -18,7 +18,8 @@ absl::Status MakePrivateDirectory(const std::string& path);
 absl::StatusOr<std::string> ReadFile(const std::string& path, size_t max_size = 16 << 20);
 
 // The same for a file with a secret in it. PermissionDenied, with what to do, when group or others
-// may do anything with it, or when it is no regular file.
+// may do anything with it (in $CREDENTIALS_DIRECTORY the group may read), or when it is no regular
+// file.
 absl::StatusOr<SecretText> ReadSecretFile(const std::string& path, size_t max_size);
 
 // Writes a temporary file of mode 0600 beside `path`, fsyncs it, renames it over `path` and fsyncs

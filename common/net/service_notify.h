@@ -19,7 +19,8 @@ struct NotifyAddress {
 // InvalidArgument: anything else, or longer than an address can be.
 absl::StatusOr<NotifyAddress> ParseNotifySocket(absl::string_view text);
 
-// `state`: "READY=1", "STOPPING=1"; failures are logged once and change nothing.
+// `state`: "READY=1", "STATUS=…", "STOPPING=1"; more than one with newlines between; failures are
+// logged once and change nothing.
 void NotifyServiceManager(absl::string_view state);
 
 }  // namespace p2p::net

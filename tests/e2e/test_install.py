@@ -7,6 +7,7 @@ import socket
 import subprocess
 
 import harness
+import syscall_filter
 from harness import Raw, check, drive, equal
 
 UNITS = ("p2p-control-server", "p2p-udp-relay")
@@ -59,6 +60,26 @@ def test_the_units_are_sound_and_tight(world):
                              text=True, timeout=60)
         exposure = float(re.search(r"Overall exposure level for \S+: ([0-9.]+)", run.stdout).group(1))
         check(exposure <= 2.5, f"{unit}: exposure {exposure}")
+
+
+def test_the_server_lives_under_its_units_filter(world):
+    if not shutil.which("systemd-analyze") or not syscall_filter.available():
+        raise harness.Skip("no systemd-analyze, or another kind of machine")
+    prefix = installed(world)
+    unit = os.path.join(prefix, "lib/systemd/system/p2p-control-server.service")
+    # A program that starts the server under the filter, in the place where World looks for it.
+    shim = world.path("shim")
+    os.mkdir(shim)
+    with open(os.path.join(shim, "control-server"), "w") as file:
+        file.write(f'#!/bin/sh\nexec /usr/bin/python3 {syscall_filter.__file__} {unit} {prefix}/bin/control-server "$@"\n')
+    os.chmod(os.path.join(shim, "control-server"), 0o755)
+    os.symlink(os.path.join(prefix, "bin/peer-client"), os.path.join(shim, "peer-client"))
+    world.bin = shim
+    server = world.server()
+    alice, bob = world.member(server, "alice"), world.member(server, "bob")
+    alice.send(cmd="broadcast", text="still alive")
+    equal(bob.expect("broadcast")["via"], "udp", "via")
+    equal(server.stop(), 0, "exit code")
 
 
 def test_the_service_manager_hears_when_it_serves_and_when_it_stops(world):

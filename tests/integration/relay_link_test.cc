@@ -171,7 +171,9 @@ class Member final : public client::BroadcastListener {
     info.conn_id = *ConnId::FromBytes(AsBytes(conn));
     std::copy(psk.begin(), psk.end(), info.psk.mutable_view().begin());
     if (relay.port() != 0) {
-      info.relay = net::SocketAddress{*net::IpAddress::Parse(relay.ip_address()),
+      // Without an address the relay is where the server is.
+      const std::string ip = relay.ip_address().empty() ? "127.0.0.1" : relay.ip_address();
+      info.relay = net::SocketAddress{net::IpAddress::Parse(ip).value(),
                                       static_cast<uint16_t>(relay.port())};
     }
     const std::string& key = caller_.login.server_keys().broadcast_public_key();

@@ -70,6 +70,21 @@ TEST_F(SecretFileTest, IsRefusedWhenGroupOrOthersMayDoAnything) {
   }
 }
 
+TEST_F(SecretFileTest, ACredentialOfAServiceMayBeReadableForTheGroup) {
+  ::setenv("CREDENTIALS_DIRECTORY", "/tmp", 1);
+  ASSERT_EQ(::chmod(path_, 0440), 0);
+  EXPECT_TRUE(net::ReadSecretFile(path_, 100).ok());
+  EXPECT_FALSE(net::ReadSecretFile(absl::StrCat("/tmp/../", path_), 100).ok());
+  for (const mode_t mode : {0460u, 0444u}) {
+    ASSERT_EQ(::chmod(path_, mode), 0);
+    EXPECT_FALSE(net::ReadSecretFile(path_, 100).ok()) << mode;
+  }
+  ::setenv("CREDENTIALS_DIRECTORY", "/elsewhere", 1);
+  ASSERT_EQ(::chmod(path_, 0440), 0);
+  EXPECT_FALSE(net::ReadSecretFile(path_, 100).ok());
+  ::unsetenv("CREDENTIALS_DIRECTORY");
+}
+
 TEST_F(SecretFileTest, MustBeAFileOfTheExpectedSize) {
   ASSERT_EQ(::chmod(path_, 0600), 0);
   EXPECT_TRUE(absl::IsResourceExhausted(net::ReadSecretFile(path_, 7).status()));
