@@ -15,6 +15,8 @@
 
 namespace p2p::client::oneshot {
 
+constexpr Duration kPauseAfterError = 100ms;
+
 using Socket = asio::local::stream_protocol::socket;
 
 class SocketServer::Connection : public std::enable_shared_from_this<Connection> {
@@ -114,7 +116,12 @@ void SocketServer::Accept() {
     } else {
       ++refused_;
     }
-    Accept();
+    if (!error) return Accept();
+    // Out of descriptors, perhaps: what waits to be accepted would come back at once.
+    pause_.expires_after(kPauseAfterError);
+    pause_.async_wait([this](asio::error_code cancelled) {
+      if (!cancelled) Accept();
+    });
   });
 }
 

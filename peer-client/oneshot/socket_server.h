@@ -4,6 +4,7 @@
 
 #include <asio/io_context.hpp>
 #include <asio/local/stream_protocol.hpp>
+#include <asio/steady_timer.hpp>
 #include <functional>
 #include <map>
 #include <memory>
@@ -41,12 +42,13 @@ class SocketServer {
  private:
   class Connection;
   SocketServer(asio::io_context& loop, Hooks hooks)
-      : loop_(loop), acceptor_(loop), hooks_(std::move(hooks)) {}
+      : loop_(loop), acceptor_(loop), pause_(loop), hooks_(std::move(hooks)) {}
   void Accept();
   void Drop(uint64_t id);
 
   asio::io_context& loop_;
   asio::local::stream_protocol::acceptor acceptor_;
+  asio::steady_timer pause_;
   const Hooks hooks_;
   std::map<uint64_t, std::shared_ptr<Connection>> connections_;
   uint64_t next_ = 1;

@@ -1,0 +1,255 @@
+#include "peer-client/oneshot/task.h"
+
+#include <gmock/gmock.h>
+
+#include <nlohmann/json.hpp>
+
+namespace p2p::client::oneshot {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using Json = nlohmann::ordered_json;
+
+constexpr MonoTime kStart{1h};
+
+class Recorder final : public TaskOutput {
+ public:
+  void OnEvent(const Json&) override { ++events; }
+  void OnResult(const Json& event) override { results.push_back(event); }
+  void OnError(const std::string& code, const std::string& message) override {
+    errors.push_back(code);
+    messages.push_back(message);
+  }
+  void OnNote(const std::string& text) override { notes.push_back(text); }
+  int events = 0;
+  std::vector<Json> results;
+  std::vector<std::string> errors, messages, notes;
+};
+
+Json Event(const char* name, Json fields = Json::object()) {
+  fields["event"] = name;
+  return fields;
+}
+
+TaskSpec Spec(Verb verb, std::string name = "", std::string text = "") {
+  TaskSpec spec;
+  spec.verb = verb;
+  spec.name = std::move(name);
+  spec.text = std::move(text);
+  return spec;
+}
+
+Json Outcome(const char* id, const char* outcome) {
+  return Event("request_outcome", {{"request_id", id}, {"outcome", outcome}});
+}
+Json Receipt(const char* id, const char* state) {
+  return Event("receipt", {{"peer", "Bob"}, {"id", id}, {"state", state}});
+}
+
+class TaskTest : public ::testing::Test {
+ protected:
+  Task Started(TaskSpec spec, Task::Place place = Task::Place::kAlone) {
+    Task task(std::move(spec), place, output_);
+    task.Start(true, kStart);
+    return task;
+  }
+  // A send that found no conversation and asked for one.
+  Task Asking() {
+    Task task = Started(Spec(Verb::kSend, "bob", "hello"));
+    task.TakeCommands();
+    task.OnEvent(Event("error", {{"code", "NO_CONVERSATION"}}), kStart);
+    task.TakeCommands();
+    task.OnEvent(Event("request_sent", {{"request_id", "r1"}, {"to", "Bob"}}), kStart);
+    return task;
+  }
+  Recorder output_;
+};
+
+TEST_F(TaskTest, TheAnswerOfEachVerbEndsItAndOthersDoNot) {
+  const std::vector<std::pair<Verb, const char*>> answers = {
+      {Verb::kSignup, "signed_up"},
+      {Verb::kLogout, "logged_out"},
+      {Verb::kList, "active"},
+      {Verb::kBroadcast, "broadcast_sent"},
+      {Verb::kBroadcastStatus, "broadcast_status"}};
+  for (const auto& [verb, answer] : answers) {
+    Task task = Started(Spec(verb, "alice", "text"));
+    EXPECT_EQ(task.TakeCommands().size(), 1u);
+    task.OnEvent(Event("connected"), kStart);
+    for (const auto& [other, foreign] : answers) {
+      if (other != verb) task.OnEvent(Event(foreign), kStart);
+    }
+    EXPECT_FALSE(task.exit_code()) << answer;
+    task.OnEvent(Event(answer), kStart);
+    EXPECT_EQ(task.exit_code(), ExitCode::kOk) << answer;
+    EXPECT_EQ(output_.results.back()["event"], answer);
+  }
+}
+
+TEST_F(TaskTest, LogInEndsWithTheNameThatWasAsked) {
+  Task task = Started(Spec(Verb::kLogin, "Alice"));
+  task.OnEvent(Event("logged_in", {{"username", "bob"}}), kStart);
+  EXPECT_FALSE(task.exit_code());
+  task.OnEvent(Event("logged_in", {{"username", "alice"}}), kStart);
+  EXPECT_EQ(task.exit_code(), ExitCode::kOk);
+}
+
+TEST_F(TaskTest, WithoutASessionItSaysHowToGetOne) {
+  Task task(Spec(Verb::kList), Task::Place::kAlone, output_);
+  task.Start(false, kStart);
+  task.OnEvent(Event("connected"), kStart);
+  EXPECT_EQ(task.exit_code(), ExitCode::kIdentity);
+  EXPECT_THAT(output_.messages, ElementsAre(HasSubstr("login")));
+}
+
+TEST_F(TaskTest, ErrorCodesBecomeExitCodes) {
+  const std::vector<std::pair<const char*, ExitCode>> codes = {
+      {"UNAUTHENTICATED", ExitCode::kIdentity},  {"SERVER_IDENTITY_CHANGED", ExitCode::kIdentity},
+      {"PERMISSION_DENIED", ExitCode::kDenied},  {"UNAVAILABLE", ExitCode::kUnreachable},
+      {"DEADLINE_EXCEEDED", ExitCode::kExpired}, {"INVALID_ARGUMENT", ExitCode::kError}};
+  for (const auto& [code, exit] : codes) {
+    Task task = Started(Spec(Verb::kBroadcast, "", "text"));
+    task.OnEvent(Event("error", {{"code", code}, {"message", "m"}}), kStart);
+    EXPECT_EQ(task.exit_code(), exit) << code;
+  }
+}
+
+TEST_F(TaskTest, BesideARunningClientOnlyItsOwnErrorsCount) {
+  Task task = Started(Spec(Verb::kList), Task::Place::kBeside);
+  task.OnEvent(Event("error", {{"code", "INTERNAL"}}), kStart);
+  EXPECT_FALSE(task.exit_code());
+  task.OnEvent(Event("error", {{"code", "INTERNAL"}, {"answer", true}}), kStart);
+  EXPECT_EQ(task.exit_code(), ExitCode::kError);
+}
+
+TEST_F(TaskTest, SendGoesStraightIntoAConversationThatIsThere) {
+  Task task = Started(Spec(Verb::kSend, "bob", "hello"));
+  const auto commands = task.TakeCommands();
+  ASSERT_EQ(commands.size(), 1u);
+  EXPECT_EQ(std::get<cmd::Msg>(commands[0]).text, "hello");
+  task.OnEvent(Receipt("m1", "queued"), kStart);
+  task.OnEvent(Receipt("other", "delivered"), kStart);
+  EXPECT_FALSE(task.exit_code());
+  task.OnEvent(Receipt("m1", "delivered"), kStart);
+  EXPECT_EQ(task.exit_code(), ExitCode::kOk);
+}
+
+TEST_F(TaskTest, SendAsksFirstWhenThereIsNoConversation) {
+  Task task = Asking();
+  task.OnEvent(Outcome("r1", "approved"), kStart);
+  EXPECT_THAT(task.TakeCommands(), IsEmpty());  // Not before the conversation is open.
+  task.OnEvent(Event("chat_open", {{"peer", "bob"}}), kStart);
+  const auto commands = task.TakeCommands();
+  ASSERT_EQ(commands.size(), 1u);
+  EXPECT_EQ(std::get<cmd::Msg>(commands[0]).peer, "Bob");
+}
+
+TEST_F(TaskTest, AnOutcomeMayComeBeforeTheAnswerThatNamesIt) {
+  Task task = Started(Spec(Verb::kRequest, "bob"));
+  task.OnEvent(Event("chat_open", {{"peer", "Bob"}}), kStart);
+  task.OnEvent(Outcome("r1", "approved"), kStart);
+  task.OnEvent(Outcome("r2", "denied"), kStart);
+  EXPECT_FALSE(task.exit_code());
+  task.OnEvent(Event("request_sent", {{"request_id", "r1"}, {"to", "Bob"}}), kStart);
+  EXPECT_EQ(task.exit_code(), ExitCode::kOk);
+}
+
+TEST_F(TaskTest, EveryOtherOutcomeHasItsExitCode) {
+  const std::vector<std::pair<const char*, ExitCode>> outcomes = {{"denied", ExitCode::kDenied},
+                                                                  {"expired", ExitCode::kExpired},
+                                                                  {"unavailable", ExitCode::kError},
+                                                                  {"cancelled", ExitCode::kError}};
+  for (const auto& [outcome, exit] : outcomes) {
+    Task task = Asking();
+    task.OnEvent(Outcome("r1", outcome), kStart);
+    EXPECT_EQ(task.exit_code(), exit) << outcome;
+  }
+}
+
+TEST_F(TaskTest, APersonWhoDoesNotAnswerIsNotWaitedForLongerThanAsked) {
+  Task task = Asking();
+  ASSERT_EQ(task.NextDeadline(), kStart + 90s);
+  task.OnTimer(kStart + 89s);
+  EXPECT_FALSE(task.exit_code());
+  task.OnTimer(kStart + 90s);
+  EXPECT_EQ(task.exit_code(), ExitCode::kExpired);
+  EXPECT_EQ(task.NextDeadline(), std::nullopt);
+}
+
+TEST_F(TaskTest, AnApprovalThatNoConnectionFollowsIsTold) {
+  Task task = Asking();
+  task.OnEvent(Outcome("r1", "approved"), kStart + 85s);
+  ASSERT_EQ(task.NextDeadline(), kStart + 105s);
+  task.OnTimer(kStart + 105s);
+  EXPECT_THAT(output_.messages, ElementsAre(HasSubstr("approved, but no connection")));
+}
+
+TEST_F(TaskTest, WhatIsQueuedForAPeerWhoIsAwayIsNotCalledLost) {
+  Task task = Started(Spec(Verb::kSend, "bob", "hello"));
+  task.OnEvent(Receipt("m1", "queued"), kStart);
+  // The server is away too, which does not matter here.
+  task.OnEvent(Event("retry", {{"reason", "unreachable"}, {"attempt", 6}, {"of", 0}}), kStart);
+  EXPECT_FALSE(task.exit_code());
+  task.OnTimer(kStart + 90s);
+  EXPECT_EQ(task.exit_code(), ExitCode::kExpired);
+  EXPECT_THAT(output_.messages, ElementsAre(HasSubstr("stays in the outbox")));
+}
+
+TEST_F(TaskTest, AServerThatIsAwayEndsItWhenTheTriesRunOut) {
+  Task task = Started(Spec(Verb::kList));
+  for (int attempt = 1; attempt <= 5; ++attempt) {
+    task.OnEvent(Event("retry", {{"reason", "unreachable"}, {"attempt", attempt}, {"of", 5}}),
+                 kStart);
+    EXPECT_FALSE(task.exit_code());
+  }
+  EXPECT_THAT(output_.notes, ElementsAre("waiting (unreachable)"));  // Said once.
+  task.OnEvent(Event("retry", {{"reason", "unreachable"}, {"attempt", 1}, {"of", 0}}), kStart);
+  EXPECT_EQ(task.exit_code(), ExitCode::kUnreachable);
+}
+
+TEST_F(TaskTest, BeingToldToWaitIsNoFailure) {
+  Task task = Started(Spec(Verb::kBroadcast, "", "text"));
+  task.OnEvent(Event("connected"), kStart);
+  task.OnEvent(Event("retry", {{"reason", "limited"}, {"attempt", 99}, {"of", 0}}), kStart);
+  EXPECT_FALSE(task.exit_code());
+}
+
+TEST_F(TaskTest, APenaltyEndsItWithItsOwnCode) {
+  Task task = Started(Spec(Verb::kRequest, "nobody"));
+  task.OnEvent(Event("penalised", {{"reason", "no such user"}, {"next_step", "log in again"}}),
+               kStart);
+  EXPECT_EQ(task.exit_code(), ExitCode::kDenied);
+  EXPECT_THAT(output_.messages, ElementsAre("no such user; log in again"));
+}
+
+TEST_F(TaskTest, ASignalEndsWatchWellAndOthersNot) {
+  Task watch = Started(Spec(Verb::kWatch));
+  watch.OnSignal();
+  EXPECT_EQ(watch.exit_code(), ExitCode::kOk);
+  Task list = Started(Spec(Verb::kList));
+  list.OnSignal();
+  EXPECT_EQ(list.exit_code(), ExitCode::kError);
+}
+
+TEST_F(TaskTest, NothingIsToldAfterTheEnd) {
+  Task task = Started(Spec(Verb::kList));
+  task.OnEvent(Event("active"), kStart);
+  task.OnEvent(Event("error", {{"code", "INTERNAL"}}), kStart);
+  task.OnBroken("gone");
+  EXPECT_EQ(task.exit_code(), ExitCode::kOk);
+  EXPECT_THAT(output_.errors, IsEmpty());
+  EXPECT_EQ(output_.events, 1);
+}
+
+TEST_F(TaskTest, FieldsOfOtherTypesAreTakenAsMissing) {
+  Task task = Asking();
+  task.OnEvent(Event("request_outcome", {{"request_id", 7}, {"outcome", nullptr}}), kStart);
+  task.OnEvent(Event("retry", {{"reason", {1, 2}}, {"attempt", "x"}, {"of", 5}}), kStart);
+  task.OnEvent(Json{{"event", 3}}, kStart);
+  EXPECT_FALSE(task.exit_code());
+}
+
+}  // namespace
+}  // namespace p2p::client::oneshot
