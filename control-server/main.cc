@@ -14,6 +14,7 @@
 #include "common/relay/relay_token.h"
 #include "control-server/admin/user_commands.h"
 #include "control-server/health_probe.h"
+#include "control-server/limits_report.h"
 #include "control-server/server.h"
 #include "control-server/server_options.h"
 
@@ -90,6 +91,18 @@ int CheckConfig(const CommandLine& line) {
   return kOk;
 }
 
+int Limits(const CommandLine& line, const std::string& output) {
+  const auto options = ResolveOptions(line);
+  const auto machine = options.ok() ? ReadMachine() : options.status();
+  const auto report = machine.ok() ? MakeLimitsReport(*options, *machine) : machine.status();
+  if (!report.ok()) {
+    Complain(report.status().message());
+    return kBadConfiguration;
+  }
+  std::printf("%s", (output == "json" ? LimitsJson(*report) : LimitsText(*report)).c_str());
+  return kOk;
+}
+
 // Without a target: the server that this configuration would start, on this host.
 int Health(const CommandLine& line, std::string target) {
   if (target.empty()) {
@@ -146,6 +159,11 @@ int Main(int argc, char** argv) {
   app.require_subcommand(0, 1);
   auto* check_config =
       app.add_subcommand("check-config", "say what the configuration means, start nothing");
+  auto* limits =
+      app.add_subcommand("limits", "say how many clients this machine can hold, and why");
+  std::string limits_output = "text";
+  limits->add_option("-o,--output", limits_output, "text or json")
+      ->check(CLI::IsMember({"text", "json"}));
   auto* health = app.add_subcommand("health", "ask a running server whether it serves");
   std::string target;
   health->add_option("target", target, "HOST:PORT (default: this host, the configured port)");
@@ -159,6 +177,7 @@ int Main(int argc, char** argv) {
     return app.exit(error) == 0 ? kOk : kUsage;
   }
   if (*check_config) return CheckConfig(line);
+  if (*limits) return Limits(line, limits_output);
   if (*health) return Health(line, target);
   if (*relay_token) return PrintRelayToken();
   if (*user) return Users(line, *user, user_line);

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
+#include "control-server/limit_options.h"
 
 namespace p2p::server {
 namespace {
@@ -60,6 +61,18 @@ class Section {
     }
   }
 
+  void TakeLimits(RateOptions& rates) {
+    if (table_ == nullptr) return;
+    for (const auto& [key, node] : *table_) {
+      const std::string name(key.str());
+      known_.push_back(name);
+      const auto value = node.value_exact<int64_t>();
+      if (!value) return Wrong(name);
+      const absl::Status set = SetLimit(rates, name, *value);
+      if (!set.ok() && error_.ok()) error_ = set;
+    }
+  }
+
   // The first thing that was wrong, unknown keys included.
   absl::Status Done() const {
     if (!error_.ok() || table_ == nullptr) return error_;
@@ -92,7 +105,7 @@ class Section {
 absl::StatusOr<FileOptions> Read(const toml::table& file) {
   for (const auto& [key, node] : file) {
     const std::string name(key.str());
-    if (name != "server" && name != "tls" && name != "timing") {
+    if (name != "server" && name != "tls" && name != "limits" && name != "timing") {
       return absl::InvalidArgumentError(absl::StrCat("unknown key ", name));
     }
   }
@@ -116,6 +129,9 @@ absl::StatusOr<FileOptions> Read(const toml::table& file) {
   tls.Take("key", out.tls_key);
   tls.Take("names", out.tls_names);
   P2P_RETURN_IF_ERROR(tls.Done());
+  Section limits(file, "limits");
+  limits.TakeLimits(out.rates);
+  P2P_RETURN_IF_ERROR(limits.Done());
   Section timing(file, "timing");
   timing.TakeTiming(out.timing);
   P2P_RETURN_IF_ERROR(timing.Done());

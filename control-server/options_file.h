@@ -4,6 +4,7 @@
 //   admin_socket
 //              reflection log_format name greeting signup_open
 //   [tls]      cert key names
+//   [limits]   every key of control-server/limit_options.h, as a number
 //   [timing]   every key of common/config/timing.h, as "30s", "250ms", "12h"
 #pragma once
 
@@ -14,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "common/config/timing.h"
+#include "control-server/domain/rate_limit.h"
 
 namespace p2p::server {
 
@@ -33,6 +35,7 @@ struct FileOptions {
   std::optional<std::string> tls_cert;
   std::optional<std::string> tls_key;
   std::vector<std::string> tls_names;
+  RateOptions rates;
   config::Timing timing;
 };
 

@@ -61,6 +61,7 @@ class Server {
   StoreQueue store_queue_;
   SessionTable sessions_;
   HashPool hashes_;
+  RateGate rates_;
   std::unique_ptr<GrpcFront> front_;
   Authenticator authenticator_;
   std::unique_ptr<HubThread> hub_thread_;

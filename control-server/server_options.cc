@@ -4,12 +4,14 @@
 
 #include <cstdlib>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/base/check.h"
 #include "common/base/text.h"
 #include "common/net/file.h"
 #include "common/wire/limits.h"
+#include "control-server/limit_options.h"
 #include "control-server/options_file.h"
 
 namespace p2p::server {
@@ -108,7 +110,8 @@ void AddServerOptions(CLI::App& app, CommandLine& line) {
   app.add_option("--log-format", line.log_format, "text or json (default text)");
   app.add_flag("--reflection", line.reflection,
                "offer gRPC reflection (default: only when every address is loopback)");
-  app.add_option("--set", line.set, "timing.KEY=VALUE, for tests")->allow_extra_args(false);
+  app.add_option("--set", line.set, "timing.KEY=VALUE or limits.KEY=NUMBER, for tests")
+      ->allow_extra_args(false);
 }
 
 absl::StatusOr<ServerOptions> ResolveOptions(const CommandLine& line) {
@@ -141,9 +144,12 @@ absl::StatusOr<ServerOptions> ResolveOptions(const CommandLine& line) {
   options.signup_open = file.signup_open.value_or(options.signup_open);
   P2P_RETURN_IF_ERROR(CheckLength("server.name", options.name, wire::kMaxServerName));
   P2P_RETURN_IF_ERROR(CheckLength("server.greeting", options.greeting, wire::kMaxGreeting));
+  options.rates = file.rates;
   options.timing = file.timing;
   for (const std::string& assignment : line.set) {
-    P2P_RETURN_IF_ERROR(config::ApplySetOption(options.timing, assignment));
+    P2P_RETURN_IF_ERROR(absl::StartsWith(assignment, "limits.")
+                            ? ApplyLimitOption(options.rates, assignment)
+                            : config::ApplySetOption(options.timing, assignment));
   }
   return options;
 }
@@ -174,7 +180,11 @@ std::string DescribeOptions(const ServerOptions& options) {
                                 [&](std::string* to, const std::string& name) {
                                   absl::StrAppend(to, quoted(name));
                                 }),
-                  "]\n\n[timing]\n");
+                  "]\n\n[limits]\n");
+  for (const auto& [key, value] : ListLimits(options.rates)) {
+    absl::StrAppend(&out, key, " = ", value, "\n");
+  }
+  absl::StrAppend(&out, "\n[timing]\n");
   for (const auto& [key, value] : config::ListTiming(options.timing)) {
     absl::StrAppend(&out, key, " = ", quoted(value), "\n");
   }

@@ -11,6 +11,7 @@
 #include "common/base/log.h"
 #include "common/config/timing.h"
 #include "common/net/address.h"
+#include "control-server/domain/rate_limit.h"
 
 namespace p2p::server {
 
@@ -28,6 +29,7 @@ struct ServerOptions {
   std::string name = "PeerToPeer Broadcast";
   std::string greeting = "Welcome. Please log in or sign up.";
   bool signup_open = true;
+  RateOptions rates;
   config::Timing timing;
 };
 

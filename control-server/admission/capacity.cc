@@ -38,6 +38,8 @@ absl::StatusOr<uint32_t> ConnectionCap(uint64_t descriptor_limit,
   return static_cast<uint32_t>(*requested);
 }
 
+uint32_t MaxUnauthenticated(uint32_t cap) { return std::max<uint32_t>(64, cap / 4); }
+
 absl::StatusOr<uint64_t> RaiseDescriptorLimit() {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return net::ErrnoError("getrlimit", errno);

@@ -22,6 +22,10 @@ uint64_t ReservedDescriptors(uint64_t descriptor_limit);
 absl::StatusOr<uint32_t> ConnectionCap(uint64_t descriptor_limit,
                                        std::optional<uint64_t> requested);
 
+// Connections without a log-in that are tolerated, in all and of one source, while others may want
+// the places.
+uint32_t MaxUnauthenticated(uint32_t cap);
+
 // Raises the soft RLIMIT_NOFILE to the hard one and returns what is in force.
 absl::StatusOr<uint64_t> RaiseDescriptorLimit();
 

@@ -10,6 +10,7 @@
 #include "control-server/admission/connection_control.h"
 #include "control-server/service/hash_pool.h"
 #include "control-server/service/hub_view.h"
+#include "control-server/service/rate_gate.h"
 #include "control-server/service/session_table.h"
 #include "control-server/store/store_queue.h"
 
@@ -33,6 +34,7 @@ struct AccountContext {
   SessionTable& sessions;
   StoreQueue& store;
   HashPool& hashes;
+  RateGate& rates;
   ConnectionControl& connections;
   const PenaltyView& penalties;
   SessionEnder& ender;

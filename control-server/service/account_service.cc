@@ -37,6 +37,8 @@ grpc::ServerUnaryReactor* AccountService::Signup(grpc::CallbackServerContext* ca
     return FinishNow(call, grpc::Status(grpc::StatusCode::FAILED_PRECONDITION,
                                         "this server takes no sign-ups; ask its operator"));
   }
+  const absl::Status limited = context_.rates.Signup(PeerOf(*call).ip);
+  if (!limited.ok()) return FinishNow(call, ToGrpc(limited));
   auto* reactor = call->DefaultReactor();
   StartSignup(context_, PeerOf(*call), *request, response, reactor);
   return reactor;

@@ -1,5 +1,6 @@
 #include "control-server/service/authenticator.h"
 
+#include "common/base/check.h"
 #include "control-server/service/errors.h"
 
 namespace p2p::server {
@@ -32,6 +33,7 @@ absl::StatusOr<CallerPtr> Authenticator::Check(const grpc::CallbackServerContext
         sessions_.FindByHeader(absl::string_view(header->second.data(), header->second.size()));
     if (caller != nullptr) {
       connections_.MarkAuthenticated(PeerOf(context));
+      if (rates_ != nullptr) P2P_RETURN_IF_ERROR(rates_->Call(caller->user));
       return caller;
     }
   }

@@ -7,6 +7,7 @@
 #include "common/net/address.h"
 #include "control-server/admission/connection_control.h"
 #include "control-server/domain/viewpoint.h"
+#include "control-server/service/rate_gate.h"
 #include "control-server/service/session_table.h"
 #include "grpcpp/grpcpp.h"
 
@@ -22,12 +23,14 @@ grpc::ServerUnaryReactor* FinishNow(grpc::CallbackServerContext* context,
 // Thread-safe, never blocks.
 class Authenticator {
  public:
-  Authenticator(const SessionTable& sessions, ConnectionControl& connections)
-      : sessions_(sessions), connections_(connections) {}
+  // `rates` may be null: no limit.
+  Authenticator(const SessionTable& sessions, ConnectionControl& connections,
+                RateGate* rates = nullptr)
+      : sessions_(sessions), connections_(connections), rates_(rates) {}
 
   // The caller of `authorization: Bearer <token>`, and marks the connection as authenticated.
   // Unauthenticated, with one text for every cause, when there is none; ResourceExhausted "full: …"
-  // when the connection has no place.
+  // when the connection has no place, and with RetryInfo when the account calls too often.
   absl::StatusOr<CallerPtr> Check(const grpc::CallbackServerContext& context) const;
 
   // For calls that need no token. The status to finish with, when the caller's connection has no
@@ -42,6 +45,7 @@ class Authenticator {
  private:
   const SessionTable& sessions_;
   ConnectionControl& connections_;
+  RateGate* const rates_;
 };
 
 }  // namespace p2p::server

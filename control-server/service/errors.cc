@@ -1,10 +1,16 @@
 #include "control-server/service/errors.h"
 
+#include "absl/strings/cord.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
 
 namespace p2p::server {
 namespace {
+
+// A payload of absl::Status: nanoseconds as text.
+constexpr absl::string_view kRetryDelay = "p2p.v1/retry-delay";
 
 grpc::Status WithDetail(grpc::StatusCode code, const std::string& message,
                         const google::protobuf::Message& detail) {
@@ -18,8 +24,20 @@ grpc::Status WithDetail(grpc::StatusCode code, const std::string& message,
 }  // namespace
 
 grpc::Status ToGrpc(const absl::Status& status) {
+  int64_t delay = 0;
+  const auto payload = status.GetPayload(kRetryDelay);
+  if (payload && absl::SimpleAtoi(std::string(*payload), &delay)) {
+    return WithRetryInfo(static_cast<grpc::StatusCode>(status.code()),
+                         std::string(status.message()), Duration(delay));
+  }
   // Both enumerations follow google.rpc.Code.
   return grpc::Status(static_cast<grpc::StatusCode>(status.code()), std::string(status.message()));
+}
+
+absl::Status RetryLaterError(absl::string_view message, Duration delay) {
+  absl::Status status = absl::ResourceExhaustedError(message);
+  status.SetPayload(kRetryDelay, absl::Cord(absl::StrCat(delay.count())));
+  return status;
 }
 
 grpc::Status WithRetryInfo(grpc::StatusCode code, const std::string& message, Duration delay) {

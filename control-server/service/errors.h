@@ -12,9 +12,12 @@
 
 namespace p2p::server {
 
-// Same code, same message. The text must be fit for strangers: pass only statuses made for the
-// caller.
+// Same code, same message; with RetryInfo when RetryLaterError made it. The text must be fit for
+// strangers: pass only statuses made for the caller.
 grpc::Status ToGrpc(const absl::Status& status);
+
+// ResourceExhausted: a rate limit; the call may be repeated after `delay`.
+absl::Status RetryLaterError(absl::string_view message, Duration delay);
 
 // With google.rpc.RetryInfo: the call may be repeated after `delay` (rounded up to a millisecond).
 grpc::Status WithRetryInfo(grpc::StatusCode code, const std::string& message, Duration delay);

@@ -117,6 +117,11 @@ void AppModel::OnList(Outcome<std::vector<out::ActiveClient>> result, Now now) {
   const bool silent = std::get<cmd::List>(current_->command).silent;
   if (const auto* error = std::get_if<CallError>(&result)) {
     if (!silent) return Fail(*error, now);
+    // Limited: the request behind it waits as long as told, and then looks again.
+    if (error->retry_after && !queue_.empty() && Is<cmd::Request>(queue_.front().command)) {
+      current_ = queue_.Pop();
+      return Fail(*error, now);
+    }
     requests_.SetActive({}, now.mono);  // The request behind it is asked about instead.
   } else {
     auto& clients = std::get<std::vector<out::ActiveClient>>(result);

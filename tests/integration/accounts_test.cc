@@ -281,6 +281,72 @@ TEST(PromiseTest, AnActiveClientHasExactlyTwoFields) {
   EXPECT_EQ(entry->extension_range_count(), 0);
 }
 
+class RateLimitTest : public ServerFixture {
+ protected:
+  // How long to wait, when the status says so.
+  static std::optional<Duration> WaitOf(const grpc::Status& status) {
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED) << status.error_message();
+    google::rpc::Status details;
+    google::rpc::RetryInfo retry;
+    if (!details.ParseFromString(status.error_details()) || details.details_size() != 1 ||
+        !details.details(0).UnpackTo(&retry)) {
+      return std::nullopt;
+    }
+    return std::chrono::seconds(retry.retry_delay().seconds()) +
+           std::chrono::nanoseconds(retry.retry_delay().nanos());
+  }
+};
+
+TEST_F(RateLimitTest, SignUpsAboveTheLimitAreRefusedBeforeAnythingIsDone) {
+  options_.rates.signup_total = {.burst = 2, .every = 1h};
+  StartServer();
+  TestCaller caller = NewCaller();
+  ASSERT_TRUE(caller.Signup("alice", kPassword, kPassword).ok());
+  EXPECT_FALSE(caller.Signup("bob", kPassword, "another one").ok());  // Costs nothing.
+  ASSERT_TRUE(caller.Signup("bob", kPassword, kPassword).ok());
+  const auto wait = WaitOf(caller.Signup("carol", kPassword, kPassword));
+  ASSERT_TRUE(wait.has_value());
+  EXPECT_GT(*wait, 59min);
+  EXPECT_LE(*wait, 1h);
+  // Not even whether a name is taken can be asked for nothing.
+  EXPECT_TRUE(WaitOf(caller.Signup("alice", kPassword, kPassword)).has_value());
+  EXPECT_TRUE(caller.Login("alice", kPassword).ok());  // Log-ins are another matter.
+}
+
+TEST_F(RateLimitTest, CallsAreCountedByAccountWhateverTheConnection) {
+  options_.rates.calls = {.burst = 4, .every = 1h};
+  StartServer();
+  TestCaller alice = NewCaller();
+  ASSERT_TRUE(alice.Signup("alice", kPassword, kPassword).ok());
+  ASSERT_TRUE(alice.Signup("bob", kPassword, kPassword).ok());
+  ASSERT_TRUE(alice.Login("alice", kPassword).ok());
+  TestCaller elsewhere = NewCaller();
+  ASSERT_TRUE(elsewhere.Login("alice", kPassword).ok());
+  TestCaller bob = NewCaller();
+  ASSERT_TRUE(bob.Login("bob", kPassword).ok());
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_TRUE(alice.ListActive().ok());
+    ASSERT_TRUE(elsewhere.ListActive().ok());
+  }
+  EXPECT_TRUE(WaitOf(alice.ListActive()).has_value());
+  EXPECT_TRUE(WaitOf(elsewhere.ListActive()).has_value());
+  EXPECT_TRUE(bob.ListActive().ok());
+}
+
+TEST_F(RateLimitTest, WhoWaitsAsLongAsToldIsServed) {
+  options_.rates.calls = {.burst = 1, .every = 300ms};
+  StartServer();
+  TestCaller alice = NewCaller();
+  ASSERT_TRUE(alice.Signup("alice", kPassword, kPassword).ok());
+  ASSERT_TRUE(alice.Login("alice", kPassword).ok());
+  ASSERT_TRUE(alice.ListActive().ok());
+  const auto wait = WaitOf(alice.ListActive());
+  ASSERT_TRUE(wait.has_value());
+  EXPECT_LE(*wait, 300ms);
+  std::this_thread::sleep_for(*wait);
+  EXPECT_TRUE(alice.ListActive().ok());
+}
+
 class ClosedServerTest : public ServerFixture {};
 
 TEST_F(ClosedServerTest, ASignupIsRefusedAndHelloSaysSo) {

@@ -19,7 +19,7 @@ ALLOWED = {
     "common/rpc": ["common/base", "common/crypto", "common/net"],
     "common/session": ["common/base", "common/wire", "common/crypto"],
     "common/reliable": ["common/base", "common/wire"],
-    "control-server/domain": ["common/base", "common/wire", "common/config", "common/net/address.h"],
+    "control-server/domain": ["common/base", "common/wire", "common/config", "common/net/address.h", "common/net/source.h"],
     "control-server/store": ["common/base", "common/net", "common/wire", "control-server/domain"],
     "control-server/admission": ["common/base", "common/net", "common/config", "common/wire"],
     "control-server/service": ["common", "proto", "control-server/domain", "control-server/store",

@@ -43,10 +43,12 @@ def pause(pid):
 class Process:
     """A child whose output lines are collected by threads."""
 
-    def __init__(self, argv, namespace=None, cwd=None, name=None, env=None):
+    def __init__(self, argv, namespace=None, cwd=None, name=None, env=None, wrap=()):
         if namespace:
             argv = ["ip", "netns", "exec", namespace] + argv
-        self.argv, self.name = argv, name or os.path.basename(argv[0])
+        name = name or os.path.basename(argv[0])
+        argv = [*wrap, *argv]  # For example prlimit, which becomes the program.
+        self.argv, self.name = argv, name
         self.out, self.err = [], []
         self._fresh = queue.Queue()
         self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,

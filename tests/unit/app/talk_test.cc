@@ -195,6 +195,53 @@ TEST(LimitTest, ALimitedCallWaitsAsLongAsToldAndRepeatsByItself) {
   EXPECT_EQ(world.control.calls.size(), 2u);
 }
 
+TEST(LimitTest, ALimitedLookAtTheListDelaysTheRequestBehindIt) {
+  ClientWorld world(Plain());
+  world.LogIn();
+  world.Line("/request bob");
+  EXPECT_THAT(world.control.calls, ElementsAre("list"));
+  auto limited = Answered(absl::StatusCode::kResourceExhausted, "slow down");
+  limited.retry_after = 7s;
+  world.model->OnList(limited, world.now());
+  EXPECT_THAT(world.Shown<out::Prompt>(), IsEmpty());  // The list is not known to be empty.
+  ASSERT_EQ(world.Shown<out::Retry>().size(), 1u);
+  EXPECT_EQ(world.Shown<out::Retry>()[0].reason, RetryReason::kLimited);
+  EXPECT_THAT(world.control.calls, ElementsAre("list"));
+  world.Advance(7100ms);
+  EXPECT_THAT(world.control.calls, ElementsAre("list", "list"));
+  world.model->OnList(std::vector<out::ActiveClient>{{"bob", "10.0.0.7"}}, world.now());
+  EXPECT_EQ(world.control.calls.back(), "request name bob ");
+}
+
+TEST(LimitTest, EveryCallThatAPersonMakesIsRepeated) {
+  ClientWorld world;
+  world.LogIn();
+  auto limited = Answered(absl::StatusCode::kResourceExhausted, "slow down");
+  limited.retry_after = 1s;
+  const auto repeats = [&](const char* line, auto answer) {
+    world.control.calls.clear();
+    world.Line(line);
+    ASSERT_EQ(world.control.calls.size(), 1u) << line;
+    answer();
+    world.Advance(1100ms);
+    ASSERT_EQ(world.control.calls.size(), 2u) << line;
+    EXPECT_EQ(world.control.calls[0], world.control.calls[1]);
+    EXPECT_EQ(world.Shown<out::Retry>().back().reason, RetryReason::kLimited);
+  };
+  repeats("/request bob", [&] { world.model->OnRequest(limited, world.now()); });
+  world.model->OnRequest(RequestInfo{"r1", "bob"}, world.now());
+  repeats("/broadcast tea", [&] { world.model->OnBroadcast(limited, world.now()); });
+  EXPECT_EQ(world.control.keys[0], world.control.keys[1]);
+  world.model->OnBroadcast(BroadcastInfo{"b1", world.wall + 30s}, world.now());
+  repeats("/logout", [&] { world.model->OnLogout(limited, world.now()); });
+  world.model->OnLogout(Done{}, world.now());
+  world.model->OnCommand(cmd::Signup{"bob", SecretText("pw"), SecretText("pw")}, world.now());
+  world.control.calls.clear();
+  world.model->OnSignup(limited, world.now());
+  world.Advance(1100ms);
+  EXPECT_THAT(world.control.calls, ElementsAre("signup bob pw pw"));
+}
+
 TEST(PenaltyTest, ItIsToldOnceAndTheProcessStays) {
   ClientWorld world;
   world.LogIn();

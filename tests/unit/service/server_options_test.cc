@@ -101,6 +101,23 @@ TEST(ServerOptionsTest, WhatCannotWorkIsRefusedByName) {
   EXPECT_THAT(message({"--set", "timing.hello"}), HasSubstr("--set"));
 }
 
+TEST(ServerOptionsTest, RateLimitsComeFromTheFileAndFromSet) {
+  const ConfigFile file("[limits]\nsignup_per_minute = 7\ncalls_burst = 3\n");
+  const auto options = Parse({"--config", file.path(), "--set", "limits.calls_per_second=40"});
+  ASSERT_TRUE(options.ok()) << options.status();
+  EXPECT_EQ(options->rates.calls.burst, 3u);
+  EXPECT_EQ(options->rates.calls.every, Duration(25ms));
+  EXPECT_EQ(options->rates.signup_source.burst, 100u);
+  EXPECT_EQ(options->rates.signup_source.every, Duration(12s));
+  EXPECT_THAT(DescribeOptions(*options), HasSubstr("signup_per_minute = 7\n"));
+  for (const char* bad : {"limits.calls_burst=0", "limits.calls_burst=x", "limits.nonsense=1",
+                          "limits.calls_burst", "limits.signup_burst=1000001"}) {
+    const auto refused = Parse({"--set", bad});
+    EXPECT_TRUE(absl::IsInvalidArgument(refused.status())) << bad;
+    EXPECT_THAT(std::string(refused.status().message()), HasSubstr("limits.")) << bad;
+  }
+}
+
 TEST(ServerOptionsTest, AMissingFileIsAnError) {
   EXPECT_FALSE(Parse({"--config", "/nonexistent/p2p.toml"}).ok());
 }
@@ -119,20 +136,24 @@ TEST(OptionsFileTest, EveryMistakeNamesFileAndKey) {
   EXPECT_THAT(message("[tls]\nnames = [1]"), HasSubstr("tls.names"));
   EXPECT_THAT(message("[timing]\nhello = \"soon\""), HasSubstr("hello"));
   EXPECT_THAT(message("[timing]\nhallo = \"1s\""), HasSubstr("hallo"));
+  EXPECT_THAT(message("[limits]\ncalls_burst = \"3\""), HasSubstr("limits.calls_burst"));
+  EXPECT_THAT(message("[limits]\ncalls = 3"), HasSubstr("unknown key limits.calls"));
   EXPECT_THAT(message("server = 1"), HasSubstr("[server]"));
   EXPECT_THAT(message("[server\n"), HasSubstr("line "));
 }
 
 // What check-config prints is itself a configuration file that means the same.
 TEST(ServerOptionsTest, TheDescriptionCanBeReadBack) {
-  const auto options = Parse({"--listen", "127.0.0.1:5", "--max-connections", "9", "--set",
-                              "timing.hello=7s", "--tls-name", "b.example"});
+  const auto options =
+      Parse({"--listen", "127.0.0.1:5", "--max-connections", "9", "--set", "timing.hello=7s",
+             "--tls-name", "b.example", "--set", "limits.signup_source_per_minute=13"});
   const auto file = ParseOptionsFile(DescribeOptions(*options), "described");
   ASSERT_TRUE(file.ok()) << file.status();
   EXPECT_EQ(file->listen, "127.0.0.1:5");
   EXPECT_EQ(file->max_connections, 9u);
   EXPECT_EQ(file->timing.hello, Duration(7s));
   EXPECT_THAT(file->tls_names, ElementsAre("b.example"));
+  EXPECT_EQ(file->rates.signup_source.every, options->rates.signup_source.every);
 }
 
 }  // namespace
