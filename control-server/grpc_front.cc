@@ -65,11 +65,15 @@ void QuietGrpc() { rpc::QuietGrpc(); }
 
 absl::StatusOr<std::unique_ptr<GrpcFront>> GrpcFront::Create(FrontOptions options,
                                                              const Clock& clock) {
-  P2P_ASSIGN_OR_RETURN(auto registry, ConnectionRegistry::Create(
-                                          {.served = options.max_connections, .full = kFullPlaces},
-                                          {.hello = options.timing.hello,
-                                           .authentication = options.timing.authentication},
-                                          {.sweep = options.timing.registry_sweep}, clock));
+  P2P_ASSIGN_OR_RETURN(
+      auto registry,
+      ConnectionRegistry::Create(
+          {.served = options.max_connections,
+           .full = kFullPlaces,
+           .unauthenticated = MaxUnauthenticated(options.max_connections),
+           .bytes = options.bytes},
+          {.hello = options.timing.hello, .authentication = options.timing.authentication},
+          {.sweep = options.timing.registry_sweep}, clock));
   P2P_ASSIGN_OR_RETURN(auto listener, Listen(options.listen));
   P2P_ASSIGN_OR_RETURN(const auto address, LocalAddressOf(listener.get()));
   return absl::WrapUnique(

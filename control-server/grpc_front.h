@@ -29,6 +29,7 @@ struct FrontOptions {
   uint32_t max_connections = 0;
   config::Timing timing;
   bool reflection = false;
+  ByteLimits bytes = {};
 };
 
 class GrpcFront {

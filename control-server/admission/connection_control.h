@@ -35,6 +35,9 @@ class ConnectionControl {
   // time does not count against the connection's deadlines. Calls nest.
   virtual void PauseDeadline(const net::SocketAddress&) {}
   virtual void ResumeDeadline(const net::SocketAddress&) {}
+  // A call of this peer that was accepted needed so many bytes: they do not count against what its
+  // connection may send.
+  virtual void Credit(const net::SocketAddress&, uint64_t) {}
 };
 
 }  // namespace p2p::server

@@ -29,6 +29,9 @@ enum class Admission : uint8_t {
   kAcceptFailed,  // Died before accept, or the kernel was short of memory.
   kClosed,        // Shut down by us: a deadline or on request.
   kCloseTooLate,  // To be shut down, but gone already.
+  kSourceFull,    // Refused: too many of one source are not logged in.
+  kMadeRoom,      // Shut down because too many in all were not.
+  kTooManyBytes,  // Reset.
   kGone,          // Records whose socket was found closed.
   kCount
 };
@@ -37,6 +40,7 @@ using AdmissionCounters = Counters<Admission>;
 struct RegistryTiming {
   Duration sweep;           // Every record is compared with its socket this often.
   Duration suspect = 50ms;  // And those that saw an event, this often.
+  Duration measure = 50ms;  // Bytes are counted this often.
 };
 
 class ConnectionRegistry final : public ConnectionControl {
@@ -57,11 +61,13 @@ class ConnectionRegistry final : public ConnectionControl {
       ABSL_LOCKS_EXCLUDED(mu_);
   void PauseDeadline(const net::SocketAddress& peer) override ABSL_LOCKS_EXCLUDED(mu_);
   void ResumeDeadline(const net::SocketAddress& peer) override ABSL_LOCKS_EXCLUDED(mu_);
+  void Credit(const net::SocketAddress& peer, uint64_t bytes) override ABSL_LOCKS_EXCLUDED(mu_);
 
   // The rest: the accept loop's thread only.
 
   // Takes a place for the socket and watches it; call before anybody else gets the descriptor.
-  // nullopt: no place (after a sweep), the caller closes.
+  // nullopt: no place (after a sweep), or too many of its source are not logged in; the caller
+  // closes.
   std::optional<Place> Admit(int fd, const net::SocketAddress& peer,
                              const net::SocketAddress& local) ABSL_LOCKS_EXCLUDED(mu_);
   // Readable when OnEvents has something to do.
@@ -77,6 +83,7 @@ class ConnectionRegistry final : public ConnectionControl {
     size_t full = 0;
     size_t relays = 0;
     size_t authenticated = 0;
+    size_t unauthenticated = 0;
   };
   Figures figures() const ABSL_LOCKS_EXCLUDED(mu_);
   AdmissionCounters& counters() { return counters_; }
@@ -93,6 +100,13 @@ class ConnectionRegistry final : public ConnectionControl {
 
   ConnectionRegistry(ConnectionLimits limits, ConnectionDeadlines deadlines, RegistryTiming timing,
                      const Clock& clock, net::UniqueFd epoll, net::UniqueFd wake);
+  // Takes the place, or says which counter the refusal belongs to.
+  std::optional<Place> TakePlace(SocketName name, const net::SocketAddress& peer,
+                                 const net::SocketAddress& local, Admission& refusal)
+      ABSL_LOCKS_EXCLUDED(mu_);
+  void EndDue(MonoTime now) ABSL_LOCKS_EXCLUDED(mu_);
+  void MakeRoom(MonoTime now) ABSL_LOCKS_EXCLUDED(mu_);
+  void MeasureBytes(MonoTime now) ABSL_LOCKS_EXCLUDED(mu_);
   void SweepLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void LookAtSuspectsLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Wake();
@@ -102,6 +116,8 @@ class ConnectionRegistry final : public ConnectionControl {
   const net::UniqueFd epoll_;
   const net::UniqueFd wake_;  // An eventfd in epoll_ with data 0, which is no cookie.
   AdmissionCounters counters_;
+  SeededRandom random_;    // The loop's thread only. Whom it picks is nobody's secret.
+  MonoTime next_measure_;  // The same.
   ShutdownFunction shutdown_;
 
   mutable Mutex mu_;

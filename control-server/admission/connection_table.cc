@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/base/check.h"
+#include "common/net/source.h"
 
 namespace p2p::server {
 
@@ -10,6 +11,15 @@ std::optional<Place> ConnectionTable::FreePlace() const {
   if (served_ < limits_.served) return Place::kServed;
   if (full_ < limits_.full) return Place::kFull;
   return std::nullopt;
+}
+
+bool ConnectionTable::SourceIsFull(const net::IpAddress& address) const {
+  const auto it = by_source_.find(net::SourceOf(address));
+  return it != by_source_.end() && it->second >= limits_.unauthenticated;
+}
+
+std::optional<Place> ConnectionTable::FreePlaceFor(const net::IpAddress& address) const {
+  return SourceIsFull(address) ? std::nullopt : FreePlace();
 }
 
 void ConnectionTable::Add(SocketName name, const net::SocketAddress& peer,
@@ -26,6 +36,10 @@ void ConnectionTable::Add(SocketName name, const net::SocketAddress& peer,
   by_peer_[peer] = name.cookie;
   ++Taken(place);
   SetDue(added, now + deadlines_.hello);
+  added.accepted = added.measured_at = now;
+  ++by_source_[net::SourceOf(peer.ip)];
+  unproven_.insert(name.cookie);
+  if (place == Place::kServed) silent_.insert({now, name.cookie});
 }
 
 void ConnectionTable::Remove(uint64_t cookie) {
@@ -33,6 +47,10 @@ void ConnectionTable::Remove(uint64_t cookie) {
   if (it == by_cookie_.end()) return;
   Connection& gone = it->second;
   SetDue(gone, std::nullopt);
+  LeaveUnauthenticated(gone);
+  if (unproven_.erase(cookie) > 0) ForgetSource(gone);
+  proven_.erase(cookie);
+  busy_.erase(cookie);
   if (const auto fd = by_fd_.find(gone.name.fd); fd != by_fd_.end() && fd->second == cookie) {
     by_fd_.erase(fd);
   }
@@ -50,8 +68,12 @@ bool ConnectionTable::MarkHello(const net::SocketAddress& peer, MonoTime now) {
   if (connection == nullptr) return false;
   // Only the first one counts, and a connection without a place has nothing to wait for.
   if (connection->progress != Progress::kSilent || connection->place == Place::kFull) return true;
+  LeaveUnauthenticated(*connection);
   connection->progress = Progress::kHello;
-  if (!connection->closing) SetDue(*connection, now + deadlines_.authentication);
+  if (!connection->closing) {
+    SetDue(*connection, now + deadlines_.authentication);
+    EnterGreeted(*connection);
+  }
   if (connection->pauses > 0) connection->paused_at = now;
   return true;
 }
@@ -62,8 +84,13 @@ bool ConnectionTable::MarkAuthenticated(const net::SocketAddress& peer) {
   if (connection->progress == Progress::kAuthenticated || connection->place == Place::kFull) {
     return true;
   }
+  LeaveUnauthenticated(*connection);
   connection->progress = Progress::kAuthenticated;
   ++authenticated_;
+  unproven_.erase(connection->name.cookie);
+  ForgetSource(*connection);
+  connection->allowance = static_cast<int64_t>(limits_.bytes.burst);
+  if (connection->place == Place::kServed) proven_.insert(connection->name.cookie);
   if (!connection->closing) SetDue(*connection, std::nullopt);
   return true;
 }
@@ -71,6 +98,9 @@ bool ConnectionTable::MarkAuthenticated(const net::SocketAddress& peer) {
 bool ConnectionTable::MarkRelay(const net::SocketAddress& peer) {
   Connection* connection = ByPeer(peer);
   if (connection == nullptr) return false;
+  LeaveUnauthenticated(*connection);
+  proven_.erase(connection->name.cookie);
+  busy_.erase(connection->name.cookie);
   --Taken(connection->place);
   connection->place = Place::kRelay;
   ++Taken(connection->place);
@@ -96,7 +126,7 @@ bool ConnectionTable::Resume(const net::SocketAddress& peer, MonoTime now) {
 bool ConnectionTable::CloseAt(const net::SocketAddress& peer, MonoTime when) {
   Connection* connection = ByPeer(peer);
   if (connection == nullptr) return false;
-  connection->closing = true;
+  SetClosing(*connection);
   SetDue(*connection, connection->due ? std::min(*connection->due, when) : when);
   return true;
 }
@@ -123,11 +153,82 @@ std::vector<SocketName> ConnectionTable::TakeDue(MonoTime now) {
       connection.paused_at = now;
       continue;
     }
-    SetDue(connection, std::nullopt);
-    connection.closing = true;
-    out.push_back(connection.name);
+    out.push_back(Drop(connection));
   }
   return out;
+}
+
+std::optional<SocketName> ConnectionTable::TakeExcess(MonoTime now, Random& random) {
+  if (unauthenticated() <= limits_.unauthenticated) return std::nullopt;
+  const auto may_go = [&](const Connection& connection) {
+    return connection.pauses == 0 && now - connection.accepted >= deadlines_.young;
+  };
+  for (const auto& [accepted, cookie] : silent_) {
+    Connection& connection = by_cookie_.at(cookie);
+    if (now - accepted < deadlines_.young) break;
+    if (may_go(connection)) return Drop(connection);
+  }
+  // A few throws of the dice: when they hit none, the next call throws again.
+  constexpr int kThrows = 8;
+  for (int i = 0; i < kThrows && !greeted_.empty(); ++i) {
+    Connection& connection = by_cookie_.at(greeted_[random.Below(greeted_.size())]);
+    if (may_go(connection)) return Drop(connection);
+  }
+  return std::nullopt;
+}
+
+std::vector<SocketName> ConnectionTable::ToMeasure(size_t slice) {
+  std::vector<SocketName> out;
+  const auto add = [&](uint64_t cookie) {
+    const Connection& connection = by_cookie_.at(cookie);
+    if (!connection.closing) out.push_back(connection.name);
+  };
+  for (const uint64_t cookie : unproven_) add(cookie);
+  for (const uint64_t cookie : busy_) add(cookie);
+  slice = std::min(slice, proven_.size());
+  for (auto it = proven_.upper_bound(measured_last_); slice > 0; --slice, ++it) {
+    if (it == proven_.end()) it = proven_.begin();
+    measured_last_ = *it;
+    if (!busy_.contains(*it)) add(*it);
+  }
+  return out;
+}
+
+bool ConnectionTable::Measured(uint64_t cookie, uint64_t received, MonoTime now) {
+  const auto it = by_cookie_.find(cookie);
+  if (it == by_cookie_.end() || it->second.closing) return false;
+  Connection& connection = it->second;
+  const double seconds = std::chrono::duration<double>(now - connection.measured_at).count();
+  const uint64_t grown = received - std::min(received, connection.received);
+  connection.received = received;
+  connection.measured_at = now;
+  if (connection.progress != Progress::kAuthenticated) {
+    if (received <= limits_.bytes.before_login) return false;
+    Drop(connection);
+    return true;
+  }
+  if (connection.place != Place::kServed) return false;
+  const auto burst = static_cast<int64_t>(limits_.bytes.burst);
+  connection.allowance +=
+      static_cast<int64_t>(seconds * static_cast<double>(limits_.bytes.per_second));
+  connection.allowance -= static_cast<int64_t>(grown);
+  if (connection.allowance < 0) {
+    Drop(connection);
+    return true;
+  }
+  connection.allowance = std::min(connection.allowance, burst);
+  if (static_cast<double>(grown) > seconds * kBusyBytesPerSecond) {
+    busy_.insert(cookie);
+  } else {
+    busy_.erase(cookie);
+  }
+  return false;
+}
+
+void ConnectionTable::Credit(const net::SocketAddress& peer, uint64_t bytes) {
+  Connection* connection = ByPeer(peer);
+  if (connection == nullptr || connection->progress != Progress::kAuthenticated) return;
+  connection->allowance += static_cast<int64_t>(bytes);
 }
 
 std::optional<MonoTime> ConnectionTable::NextDue() const {
@@ -168,6 +269,41 @@ size_t& ConnectionTable::Taken(Place place) {
       return relays_;
   }
   P2P_CHECK(false);
+}
+
+void ConnectionTable::EnterGreeted(Connection& connection) {
+  if (connection.place != Place::kServed) return;
+  connection.greeted_index = greeted_.size();
+  greeted_.push_back(connection.name.cookie);
+}
+
+void ConnectionTable::LeaveUnauthenticated(Connection& connection) {
+  const uint64_t cookie = connection.name.cookie;
+  silent_.erase({connection.accepted, cookie});
+  const size_t index = connection.greeted_index;
+  if (index >= greeted_.size() || greeted_[index] != cookie) return;
+  greeted_[index] = greeted_.back();
+  by_cookie_.at(greeted_[index]).greeted_index = index;
+  greeted_.pop_back();
+}
+
+void ConnectionTable::ForgetSource(const Connection& connection) {
+  const auto it = by_source_.find(net::SourceOf(connection.peer.ip));
+  P2P_CHECK(it != by_source_.end());
+  if (--it->second == 0) by_source_.erase(it);
+}
+
+// Nothing that it says or sends matters any more.
+void ConnectionTable::SetClosing(Connection& connection) {
+  connection.closing = true;
+  LeaveUnauthenticated(connection);
+  busy_.erase(connection.name.cookie);
+}
+
+SocketName ConnectionTable::Drop(Connection& connection) {
+  SetDue(connection, std::nullopt);
+  SetClosing(connection);
+  return connection.name;
 }
 
 void ConnectionTable::SetDue(Connection& connection, std::optional<MonoTime> when) {

@@ -6,6 +6,21 @@
 #include "common/net/fd.h"
 
 namespace p2p::server {
+namespace {
+
+bool End(SocketName name, bool reset) {
+  if (!IsAlive(name)) return false;
+  const net::UniqueFd duplicate(::fcntl(name.fd, F_DUPFD_CLOEXEC, 0));
+  if (!duplicate.valid() || CookieOf(duplicate.get()) != name.cookie) return false;
+  if (reset) {
+    const linger at_once{.l_onoff = 1, .l_linger = 0};
+    ::setsockopt(duplicate.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  }
+  ::shutdown(duplicate.get(), SHUT_RDWR);
+  return true;
+}
+
+}  // namespace
 
 std::optional<uint64_t> CookieOf(int fd) {
   uint64_t cookie = 0;
@@ -16,12 +31,8 @@ std::optional<uint64_t> CookieOf(int fd) {
 
 bool IsAlive(SocketName name) { return CookieOf(name.fd) == name.cookie; }
 
-bool ShutdownByName(SocketName name) {
-  if (!IsAlive(name)) return false;
-  const net::UniqueFd duplicate(::fcntl(name.fd, F_DUPFD_CLOEXEC, 0));
-  if (!duplicate.valid() || CookieOf(duplicate.get()) != name.cookie) return false;
-  ::shutdown(duplicate.get(), SHUT_RDWR);
-  return true;
-}
+bool ShutdownByName(SocketName name) { return End(name, false); }
+
+bool ResetByName(SocketName name) { return End(name, true); }
 
 }  // namespace p2p::server

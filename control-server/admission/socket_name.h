@@ -21,4 +21,8 @@ bool IsAlive(SocketName name);
 // a duplicate of a file would drop the process's POSIX locks on it.
 bool ShutdownByName(SocketName name);
 
+// The same, but what waits in either direction is thrown away, and the peer gets a reset when the
+// owner closes: for those who send too much.
+bool ResetByName(SocketName name);
+
 }  // namespace p2p::server

@@ -62,6 +62,8 @@ grpc::ServerUnaryReactor* BroadcastService::Broadcast(grpc::CallbackServerContex
   if (const grpc::Status valid = CheckRequest(*request); !valid.ok()) {
     return FinishNow(context, valid);
   }
+  // Twice: a client that was over its rate has sent it before.
+  authenticator_.connections().Credit(PeerOf(*context), 2 * request->text().size());
   Announcement announcement;
   announcement.sender = (*caller)->user;
   announcement.sender_name = (*caller)->username;

@@ -7,6 +7,7 @@
 
 #include <map>
 
+#include "control-server/admission/accept_loop.h"
 #include "control-server/admission/socket_name.h"
 
 namespace p2p::server {
@@ -18,8 +19,9 @@ net::SocketAddress Peer(uint16_t port) { return {net::IpAddress::V4(0x0A000007),
 class ConnectionRegistryTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    registry_ = *ConnectionRegistry::Create(
-        {.served = 2, .full = 1}, {.hello = 15s, .authentication = 180s}, {.sweep = 1s}, clock_);
+    registry_ = *ConnectionRegistry::Create({.served = 2, .full = 1},
+                                            {.hello = 15s, .authentication = 180s},
+                                            {.sweep = 1s, .measure = 10s}, clock_);
   }
 
   // A new connection from port `port`; the near end is what a server would own.
@@ -123,6 +125,116 @@ TEST_F(ConnectionRegistryTest, NeverShutsDownWhatHasTheNumberNow) {
   char byte;
   EXPECT_EQ(::recv(other_far.get(), &byte, 1, MSG_DONTWAIT), -1);  // Open and quiet.
   EXPECT_EQ(registry_->counters().Get(Admission::kCloseTooLate), 1u);
+}
+
+// Connections over real sockets, from two loopback addresses: what the kernel counts cannot be
+// faked.
+class MeasuredConnectionsTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    registry_ = *ConnectionRegistry::Create(
+        {.served = 10, .full = 1, .unauthenticated = 2, .bytes = {.before_login = 1000}},
+        {.hello = 15s, .authentication = 180s}, {.sweep = 1s}, clock_);
+    listener_ = *Listen(*net::SocketAddress::Parse("127.0.0.1:0"));
+    address_ = *LocalAddressOf(listener_.get());
+  }
+
+  // The client's end; what the server got for it.
+  struct Client {
+    net::UniqueFd near, far;
+    net::SocketAddress peer;
+    std::optional<Place> place;
+  };
+  Client Connect(const char* from = "127.0.0.1") {
+    Client client;
+    client.far = net::UniqueFd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_storage storage{};
+    socklen_t size = net::SocketAddress{*net::IpAddress::Parse(from), 0}.ToSockaddr(storage);
+    EXPECT_EQ(::bind(client.far.get(), reinterpret_cast<sockaddr*>(&storage), size), 0);
+    size = address_.ToSockaddr(storage);
+    EXPECT_EQ(::connect(client.far.get(), reinterpret_cast<sockaddr*>(&storage), size), 0);
+    client.peer = *LocalAddressOf(client.far.get());
+    pollfd ready{.fd = listener_.get(), .events = POLLIN, .revents = 0};
+    EXPECT_EQ(::poll(&ready, 1, 1000), 1);
+    client.near = net::UniqueFd(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    client.place = registry_->Admit(client.near.get(), client.peer, address_);
+    return client;
+  }
+  static void Send(const Client& client, size_t bytes) {
+    const std::string text(bytes, 'x');
+    EXPECT_EQ(::send(client.far.get(), text.data(), text.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(bytes));
+    pollfd ready{.fd = client.near.get(), .events = POLLIN, .revents = 0};
+    EXPECT_EQ(::poll(&ready, 1, 1000), 1);
+  }
+  void Measure() {
+    clock_.Advance(50ms);
+    registry_->Tick();
+  }
+  uint64_t Count(Admission which) { return registry_->counters().Get(which); }
+
+  ManualClock clock_;
+  std::unique_ptr<ConnectionRegistry> registry_;
+  net::UniqueFd listener_;
+  net::SocketAddress address_;
+};
+
+TEST_F(MeasuredConnectionsTest, WhoSendsTooMuchBeforeALogInIsReset) {
+  Client quiet = Connect();
+  Client loud = Connect();
+  Send(quiet, 1000);
+  Send(loud, 1001);
+  Measure();
+  EXPECT_EQ(Count(Admission::kTooManyBytes), 1u);
+  loud.near.Reset();  // Its owner notices, and closes.
+  char byte;
+  EXPECT_EQ(::recv(loud.far.get(), &byte, 1, 0), 0);  // The shutdown.
+  EXPECT_EQ(::send(loud.far.get(), &byte, 1, MSG_NOSIGNAL), -1);
+  EXPECT_EQ(errno, EPIPE);
+  Measure();
+  EXPECT_EQ(Count(Admission::kTooManyBytes), 1u);
+  Send(quiet, 1);
+  Measure();
+  EXPECT_EQ(Count(Admission::kTooManyBytes), 2u);
+}
+
+TEST_F(MeasuredConnectionsTest, WhoIsLoggedInMaySendMore) {
+  Client member = Connect();
+  registry_->MarkAuthenticated(member.peer);
+  Send(member, 50'000);
+  Measure();
+  EXPECT_EQ(Count(Admission::kTooManyBytes), 0u);
+}
+
+TEST_F(MeasuredConnectionsTest, OneSourceHoldsOnlySoManyThatAreNotLoggedIn) {
+  const Client first = Connect();
+  Client second = Connect();
+  EXPECT_EQ(second.place, Place::kServed);
+  EXPECT_EQ(Connect().place, std::nullopt);
+  EXPECT_EQ(Count(Admission::kSourceFull), 1u);
+  EXPECT_EQ(Connect("127.0.0.2").place, Place::kServed);
+  registry_->MarkAuthenticated(first.peer);
+  const Client third = Connect();
+  EXPECT_EQ(third.place, Place::kServed);
+  EXPECT_EQ(Connect().place, std::nullopt);
+  second.near.Reset();  // Gone, and nobody told us.
+  clock_.Advance(10ms);
+  EXPECT_EQ(Connect().place, Place::kServed);
+}
+
+TEST_F(MeasuredConnectionsTest, TheOldestSilentOneMakesRoom) {
+  const Client first = Connect();
+  clock_.Advance(5s);
+  const Client second = Connect();
+  registry_->Tick();
+  EXPECT_EQ(Count(Admission::kMadeRoom), 0u);
+  const Client third = Connect("127.0.0.2");
+  registry_->Tick();
+  EXPECT_EQ(Count(Admission::kMadeRoom), 1u);
+  char byte;
+  EXPECT_EQ(::recv(first.far.get(), &byte, 1, MSG_DONTWAIT), 0);
+  EXPECT_EQ(::recv(second.far.get(), &byte, 1, MSG_DONTWAIT), -1);
+  EXPECT_EQ(registry_->figures().unauthenticated, 2u);
 }
 
 TEST(SocketNameTest, IsNoSocketNoCookie) {

@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
+
 namespace p2p::server {
 namespace {
 
@@ -155,6 +157,165 @@ TEST_F(ConnectionTableTest, UnknownPeersAreIgnored) {
   EXPECT_FALSE(table_.Pause(Peer(1), now_));
   EXPECT_EQ(table_.PlaceOf(Peer(1)), std::nullopt);
   EXPECT_EQ(table_.LocalOf(Peer(1)), std::nullopt);
+}
+
+// Four connections may be without a log-in.
+class CrowdTest : public ::testing::Test {
+ protected:
+  SocketName Add(uint16_t port, net::IpAddress ip = net::IpAddress::V4(0x0A000007),
+                 Place place = Place::kServed) {
+    const SocketName name{port, next_cookie_++};
+    table_.Add(name, {ip, port}, {}, place, now_);
+    return name;
+  }
+  std::vector<SocketName> Excess() {
+    std::vector<SocketName> out;
+    // A throw may hit nobody who may go; a hundred of them hit everybody.
+    for (int i = 0; i < 100; ++i) {
+      if (const auto name = table_.TakeExcess(now_, random_)) out.push_back(*name);
+    }
+    return out;
+  }
+
+  ConnectionTable table_{{.served = 100, .full = 2, .unauthenticated = 4},
+                         {.hello = 15s, .authentication = 180s}};
+  SeededRandom random_{3};
+  MonoTime now_{1h};
+  uint64_t next_cookie_ = 100;
+};
+
+TEST_F(CrowdTest, NobodyIsDroppedWhileThereAreFewOrTheyAreYoung) {
+  for (uint16_t port = 1; port <= 4; ++port) Add(port);
+  now_ += 10s;
+  EXPECT_THAT(Excess(), IsEmpty());
+  for (uint16_t port = 11; port <= 20; ++port) Add(port);
+  for (uint16_t port = 1; port <= 4; ++port) table_.MarkAuthenticated(Peer(port));
+  now_ += 5s - 1ms;
+  EXPECT_EQ(table_.unauthenticated(), 10u);
+  EXPECT_THAT(Excess(), IsEmpty());
+}
+
+TEST_F(CrowdTest, SilentOnesGoFirstAndTheOldestOfThemFirst) {
+  const SocketName greeted = Add(1);
+  table_.MarkHello(Peer(1), now_);
+  now_ += 1s;
+  const SocketName older = Add(2);
+  now_ += 1s;
+  const SocketName younger = Add(3);
+  for (uint16_t port = 4; port <= 6; ++port) Add(port);
+  now_ += 5s;
+  EXPECT_THAT(Excess(), ElementsAre(older, younger));
+  EXPECT_EQ(table_.unauthenticated(), 4u);
+  EXPECT_THAT(Excess(), IsEmpty());
+  EXPECT_TRUE(table_.Find(greeted.cookie));
+}
+
+TEST_F(CrowdTest, AmongThoseWhoSaidHelloChanceDecides) {
+  std::vector<SocketName> all;
+  for (uint16_t port = 1; port <= 40; ++port) {
+    all.push_back(Add(port));
+    table_.MarkHello(Peer(port), now_);
+  }
+  now_ += 5s;
+  const auto dropped = Excess();
+  EXPECT_EQ(dropped.size(), 36u);
+  EXPECT_NE(dropped, std::vector<SocketName>(all.begin(), all.begin() + 36));
+  EXPECT_EQ(table_.unauthenticated(), 4u);
+}
+
+TEST_F(CrowdTest, WhoWaitsForUsOrIsLoggedInOrIsAlreadyClosingIsLeftAlone) {
+  for (uint16_t port = 1; port <= 8; ++port) {
+    Add(port);
+    table_.MarkHello(Peer(port), now_);
+    if (port <= 6) table_.Pause(Peer(port), now_);
+  }
+  Add(9);
+  table_.MarkAuthenticated(Peer(9));
+  Add(10);
+  table_.CloseAt(Peer(10), now_ + 1h);
+  now_ += 5s;
+  auto dropped = Excess();
+  std::sort(dropped.begin(), dropped.end(),
+            [](const SocketName& a, const SocketName& b) { return a.fd < b.fd; });
+  EXPECT_THAT(dropped, ElementsAre(SocketName{7, 106}, SocketName{8, 107}));
+}
+
+TEST_F(CrowdTest, ASourceIsCountedUntilItsConnectionsLogInOrGo) {
+  const net::IpAddress other = *net::IpAddress::Parse("2001:db8::1");
+  const net::IpAddress neighbour = *net::IpAddress::Parse("2001:db8::2");
+  std::vector<SocketName> names;
+  for (uint16_t port = 1; port <= 4; ++port) names.push_back(Add(port, other));
+  EXPECT_TRUE(table_.SourceIsFull(neighbour));  // Of the same /64.
+  EXPECT_EQ(table_.FreePlaceFor(neighbour), std::nullopt);
+  EXPECT_FALSE(table_.SourceIsFull(*net::IpAddress::Parse("2001:db8:0:1::1")));
+  EXPECT_TRUE(table_.MarkAuthenticated({other, 1}));
+  EXPECT_FALSE(table_.SourceIsFull(other));
+  Add(5, neighbour, Place::kFull);  // Places above the cap count too.
+  EXPECT_TRUE(table_.SourceIsFull(other));
+  table_.Remove(names[2].cookie);
+  EXPECT_EQ(table_.FreePlaceFor(other), Place::kServed);
+  table_.Remove(names[0].cookie);  // Logged in long ago: not counted twice.
+  Add(6, other);
+  EXPECT_TRUE(table_.SourceIsFull(other));
+}
+
+TEST_F(CrowdTest, BytesBeforeALogInAreFew) {
+  const SocketName name = Add(1);
+  now_ += 50ms;
+  EXPECT_FALSE(table_.Measured(name.cookie, 64 * 1024, now_));
+  EXPECT_TRUE(table_.Measured(name.cookie, 64 * 1024 + 1, now_));
+  EXPECT_FALSE(table_.Measured(name.cookie, 1 << 20, now_));  // Said once.
+  EXPECT_FALSE(table_.Measured(999, 1 << 20, now_));          // Gone meanwhile.
+}
+
+TEST_F(CrowdTest, AfterALogInARateHoldsAndCallsThatCarryMuchAreCredited) {
+  const SocketName name = Add(1);
+  const uint64_t start = 60'000;
+  EXPECT_FALSE(table_.Measured(name.cookie, start, now_));
+  table_.MarkAuthenticated(Peer(1));
+  uint64_t sent = start + (1 << 20);
+  EXPECT_FALSE(table_.Measured(name.cookie, sent, now_));  // The burst.
+  now_ += 10s;
+  sent += 10 * 16 * 1024;
+  EXPECT_FALSE(table_.Measured(name.cookie, sent, now_));  // The rate.
+  table_.Credit(Peer(1), 120'000);
+  sent += 120'000;
+  EXPECT_FALSE(table_.Measured(name.cookie, sent, now_));
+  EXPECT_TRUE(table_.Measured(name.cookie, sent + 1, now_));
+}
+
+TEST_F(CrowdTest, CreditIsNotHoarded) {
+  const SocketName name = Add(1);
+  table_.MarkAuthenticated(Peer(1));
+  for (int i = 0; i < 100; ++i) table_.Credit(Peer(1), 120'000);
+  now_ += 50ms;
+  EXPECT_FALSE(table_.Measured(name.cookie, 1000, now_));
+  EXPECT_TRUE(table_.Measured(name.cookie, 1001 + (1 << 20), now_));
+}
+
+TEST_F(CrowdTest, StrangersAndBusyOnesAreMeasuredEachTimeTheOthersInTurn) {
+  const SocketName stranger = Add(1);
+  std::vector<SocketName> members;
+  for (uint16_t port = 2; port <= 6; ++port) {
+    members.push_back(Add(port));
+    table_.MarkAuthenticated(Peer(port));
+  }
+  const SocketName relay = Add(7);
+  table_.MarkRelay(Peer(7));
+  using ::testing::UnorderedElementsAre;
+  EXPECT_THAT(table_.ToMeasure(2), UnorderedElementsAre(stranger, members[0], members[1]));
+  EXPECT_THAT(table_.ToMeasure(2), UnorderedElementsAre(stranger, members[2], members[3]));
+  EXPECT_THAT(table_.ToMeasure(2), UnorderedElementsAre(stranger, members[4], members[0]));
+  now_ += 1s;
+  EXPECT_FALSE(table_.Measured(members[3].cookie, 100'000, now_));
+  EXPECT_THAT(table_.ToMeasure(1), UnorderedElementsAre(stranger, members[1], members[3]));
+  now_ += 1s;
+  EXPECT_FALSE(table_.Measured(members[3].cookie, 100'100, now_));  // Calm again.
+  EXPECT_THAT(table_.ToMeasure(0), UnorderedElementsAre(stranger));
+  EXPECT_EQ(table_.ToMeasure(100).size(), 6u);  // Each once, and never the relay.
+  table_.CloseAt(Peer(1), now_);
+  EXPECT_THAT(table_.ToMeasure(0), IsEmpty());
+  EXPECT_FALSE(table_.Measured(relay.cookie, 1 << 30, now_));
 }
 
 }  // namespace
