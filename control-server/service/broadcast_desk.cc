@@ -257,6 +257,31 @@ void BroadcastDesk::Tick() {
   CarryOut(std::move(orders));
 }
 
+// ---- Taking back --------------------------------------------------------------------------------
+
+void BroadcastDesk::Revoke(BroadcastId id, ReportViewer viewer, WallTime now, Revoked done) {
+  Flush([this, id, viewer, now, done = std::move(done)]() mutable {
+    store_.Submit(
+        [id, viewer, now](Store& store) -> absl::StatusOr<v1::GetBroadcastResponse> {
+          P2P_RETURN_IF_ERROR(ReportBroadcast(store, id, viewer, now).status());
+          P2P_RETURN_IF_ERROR(store.RevokeBroadcast(id));
+          return ReportBroadcast(store, id, viewer, now);
+        },
+        [this, id,
+         done = std::move(done)](absl::StatusOr<v1::GetBroadcastResponse> report) mutable {
+          asio::post(hub_,
+                     [this, id, report = std::move(report), done = std::move(done)]() mutable {
+                       if (report.ok()) {
+                         DeliveryOrders orders;
+                         delivery_.OnRevoked(id, orders);
+                         CarryOut(std::move(orders));
+                       }
+                       done(std::move(report));
+                     });
+        });
+  });
+}
+
 // ---- Carrying out -------------------------------------------------------------------------------
 
 void BroadcastDesk::CarryOut(DeliveryOrders orders) {

@@ -20,6 +20,7 @@
 #include "common/relay/relay_port.h"
 #include "control-server/domain/delivery.h"
 #include "control-server/service/attachment.h"
+#include "control-server/service/broadcast_report.h"
 #include "control-server/service/ledger_writer.h"
 #include "control-server/store/store_queue.h"
 #include "grpcpp/support/status.h"
@@ -67,6 +68,12 @@ class BroadcastDesk final : public AttachmentListener, public relay::RelayEvents
   // RESOURCE_EXHAUSTED (RetryInfo) at a limit or on a full disk, ALREADY_EXISTS when the key was
   // used with another content; the same content gets the first answer again.
   void Publish(Announcement announcement, Done done);
+
+  // Any thread. Takes a broadcast back for its sender or an admin: durable, out of the relay and of
+  // every queue when `done` is called on the hub thread with what the store knows of it; NotFound
+  // as ReportBroadcast says. Taking back twice, or after the expiry, is OK.
+  using Revoked = absl::AnyInvocable<void(absl::StatusOr<v1::GetBroadcastResponse>)>;
+  void Revoke(BroadcastId id, ReportViewer viewer, WallTime now, Revoked done);
 
   // Any thread. `then` runs on the hub thread after everything known about deliveries was handed to
   // the store queue: what it reads there is up to date.

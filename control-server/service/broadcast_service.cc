@@ -128,13 +128,21 @@ grpc::ServerUnaryReactor* BroadcastService::ListBroadcasts(grpc::CallbackServerC
 
 grpc::ServerUnaryReactor* BroadcastService::RevokeBroadcast(
     grpc::CallbackServerContext* context, const v1::RevokeBroadcastRequest* request,
-    v1::RevokeBroadcastResponse*) {
+    v1::RevokeBroadcastResponse* response) {
   const auto caller = authenticator_.Check(*context);
   if (!caller.ok()) return FinishNow(context, ToGrpc(caller.status()));
   grpc::Status error;
-  if (!ParseId(request->broadcast_id(), error)) return FinishNow(context, error);
-  return FinishNow(context, grpc::Status(grpc::StatusCode::UNIMPLEMENTED,
-                                         "this server cannot take broadcasts back yet"));
+  const auto id = ParseId(request->broadcast_id(), error);
+  if (!id) return FinishNow(context, error);
+  const ReportViewer viewer{(*caller)->user, (*caller)->admin};
+  auto* reactor = context->DefaultReactor();
+  desk_.Revoke(*id, viewer, clock_.Wall(),
+               [response, reactor](absl::StatusOr<v1::GetBroadcastResponse> report) {
+                 if (report.ok()) response->mutable_broadcast()->Swap(report->mutable_broadcast());
+                 if (report.ok()) return reactor->Finish(grpc::Status::OK);
+                 reactor->Finish(ReadFailure(report.status()));
+               });
+  return reactor;
 }
 
 }  // namespace p2p::server

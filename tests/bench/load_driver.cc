@@ -15,6 +15,7 @@
 
 #include "CLI/CLI.hpp"
 #include "absl/synchronization/mutex.h"
+#include "asio/executor_work_guard.hpp"
 #include "asio/posix/stream_descriptor.hpp"
 #include "asio/read_until.hpp"
 #include "asio/streambuf.hpp"
@@ -150,6 +151,7 @@ int Main(int argc, char** argv) {
                   ReadSessions(sessions));
   Console console(io, fleet);
   console.Read();
+  const auto work = asio::make_work_guard(io);  // Most of it waits in gRPC.
   io.run();
   std::fflush(stdout);
   ::_exit(0);  // Thousands of calls are open; their ends are of no interest.

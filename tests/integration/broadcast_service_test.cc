@@ -28,6 +28,7 @@ using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::Pair;
 using ::testing::SizeIs;
 
@@ -306,16 +307,50 @@ TEST_F(BroadcastServiceTest, IdsThatAreNoneAreInvalidAndForeignOnesUnknown) {
   EXPECT_EQ(code(alice_token_, sent.broadcast_id()), grpc::StatusCode::OK);
 }
 
-TEST_F(BroadcastServiceTest, RevokingSaysClearlyThatItIsNotThere) {
-  v1::RevokeBroadcastRequest request;
-  v1::RevokeBroadcastResponse response;
-  const auto revoke = [&] {
-    return Call(&v1::BroadcastService::Stub::RevokeBroadcast, alice_token_, request, &response);
-  };
-  EXPECT_EQ(revoke().error_code(), grpc::StatusCode::INVALID_ARGUMENT);
-  request.set_broadcast_id(std::string(32, 'a'));
-  EXPECT_EQ(revoke().error_code(), grpc::StatusCode::UNIMPLEMENTED);
-  EXPECT_THAT(revoke().error_message(), HasSubstr("cannot take broadcasts back"));
+class RevokeTest : public BroadcastServiceTest {
+ protected:
+  grpc::Status Revoke(const std::string& token, const std::string& id) {
+    request_.set_broadcast_id(id);
+    return Call(&v1::BroadcastService::Stub::RevokeBroadcast, token, request_, &response_);
+  }
+  v1::RevokeBroadcastRequest request_;
+  v1::RevokeBroadcastResponse response_;
+};
+
+TEST_F(RevokeTest, OnlyTheSenderAndAdminsMay) {
+  const auto first = Sent(Text("one"));
+  const auto second = Sent(Text("two"));
+  EXPECT_EQ(Revoke(alice_token_, "").error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(Revoke(alice_token_, std::string(32, 'a')).error_code(), grpc::StatusCode::NOT_FOUND);
+  EXPECT_EQ(Revoke(bob_token_, first.broadcast_id()).error_code(), grpc::StatusCode::NOT_FOUND);
+  EXPECT_FALSE(Report(first.broadcast_id()).broadcast().revoked());
+  EXPECT_TRUE(Revoke(alice_token_, first.broadcast_id()).ok());
+  EXPECT_TRUE(response_.broadcast().revoked());
+  EXPECT_EQ(response_.broadcast().broadcast_id(), first.broadcast_id());
+  EXPECT_TRUE(Revoke(root_token_, second.broadcast_id()).ok());
+}
+
+TEST_F(RevokeTest, WhoDoesNotHaveItNeverGetsIt) {
+  const auto bob = process_->Attach(bob_);
+  const auto sent = Sent(Text("hello"));
+  ASSERT_TRUE(Revoke(alice_token_, sent.broadcast_id()).ok());
+  EXPECT_EQ(process_->relay().Find(IdOf(sent)), nullptr);
+  clock_.Advance(10s);  // Now the channel would carry it.
+  process_->OnHub([&] { process_->desk().Tick(); });
+  EXPECT_THAT(bob.channel->events(), IsEmpty());
+  const auto late = process_->Attach(alice_);
+  EXPECT_THAT(process_->relay().queued(), Not(Contains(Pair(late.conn, IdOf(sent)))));
+  EXPECT_EQ(Report(sent.broadcast_id()).deliveries(0).state(), v1::DELIVERY_EXPIRED);
+}
+
+TEST_F(RevokeTest, TwiceIsAsGoodAsOnceAlsoAfterARestart) {
+  const auto sent = Sent(Text("hello"));
+  ASSERT_TRUE(Revoke(alice_token_, sent.broadcast_id()).ok());
+  EXPECT_TRUE(Revoke(alice_token_, sent.broadcast_id()).ok());
+  Restart();
+  process_->Attach(bob_);
+  EXPECT_THAT(process_->relay().queued(), IsEmpty());
+  EXPECT_TRUE(Report(sent.broadcast_id()).broadcast().revoked());
 }
 
 // ---- What is sent -------------------------------------------------------------------------------
