@@ -85,6 +85,8 @@ grpc::ServerUnaryReactor* AccountService::Resume(grpc::CallbackServerContext* ca
 grpc::ServerUnaryReactor* AccountService::ChangePassword(grpc::CallbackServerContext* call,
                                                          const v1::ChangePasswordRequest*,
                                                          v1::ChangePasswordResponse*) {
+  const auto caller = authenticator_.Check(*call);
+  if (!caller.ok()) return FinishNow(call, ToGrpc(caller.status()));
   return FinishNow(call, grpc::Status(grpc::StatusCode::UNIMPLEMENTED,
                                       "this server does not change passwords; ask its operator"));
 }

@@ -104,7 +104,7 @@ def test_every_rpc_refuses_everybody_without_a_valid_token(world):
             continue
         code = code_of(raw, name, path, fresh)
         check(code != grpc.StatusCode.UNAUTHENTICATED, f"{name} with a valid token: {code}")
-    check(tried >= 200, f"{tried} combinations")
+    check(tried >= 150, f"{tried} combinations")
     raw.close()
 
 
