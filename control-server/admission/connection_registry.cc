@@ -26,6 +26,7 @@ constexpr Duration kSweepPause = 10ms;
 constexpr int kDropsPerTurn = 64;
 // Of those who are logged in and calm; the others are measured each time. 0.2 ms a turn.
 constexpr size_t kMeasuredPerTurn = 200;
+constexpr uint32_t kEnds = EPOLLRDHUP | EPOLLHUP | EPOLLET;
 
 }  // namespace
 
@@ -142,8 +143,8 @@ std::optional<Place> ConnectionRegistry::Admit(int fd, const net::SocketAddress&
   }
   counters_.Add(*place == Place::kServed ? Admission::kServed : Admission::kFull);
   // The set holds the number; the kernel drops it when gRPC closes the socket. A failure costs only
-  // promptness: the sweep finds the end anyway.
-  epoll_event event{.events = EPOLLRDHUP | EPOLLHUP | EPOLLET, .data = {.u64 = *cookie}};
+  // promptness: the sweep finds the end anyway, and bytes are counted now and then.
+  epoll_event event{.events = kEnds | EPOLLIN, .data = {.u64 = *cookie}};
   ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event);
   return place;
 }
@@ -153,26 +154,47 @@ void ConnectionRegistry::OnEvents() {
   const int n = ::epoll_wait(epoll_.get(), events.data(), events.size(), 0);
   if (n <= 0) return;
   const MonoTime now = clock_.Mono();
-  const MutexLock lock(mu_);
-  for (int i = 0; i < n; ++i) {
-    const uint64_t cookie = events[static_cast<size_t>(i)].data.u64;
-    if (cookie == 0) {
-      uint64_t count = 0;
-      [[maybe_unused]] const auto read = ::read(wake_.get(), &count, sizeof count);
-      continue;
+  std::vector<SocketName> sent;
+  {
+    const MutexLock lock(mu_);
+    for (int i = 0; i < n; ++i) {
+      const epoll_event& event = events[static_cast<size_t>(i)];
+      if (event.data.u64 == 0) {
+        uint64_t count = 0;
+        [[maybe_unused]] const auto read = ::read(wake_.get(), &count, sizeof count);
+        continue;
+      }
+      const auto name = table_.Find(event.data.u64);
+      if (!name) continue;
+      if ((event.events & (EPOLLRDHUP | EPOLLHUP)) != 0) SuspectLocked(*name, now);
+      if ((event.events & EPOLLIN) == 0) continue;
+      if (table_.IsUnproven(name->cookie)) {
+        sent.push_back(*name);
+      } else {
+        IgnoreInput(*name);
+      }
     }
-    const auto name = table_.Find(cookie);
-    if (!name) continue;
-    if (suspects_.empty()) next_look_ = now + timing_.suspect;
-    suspects_.push_back({*name, kLooks});
   }
+  Measure(sent, now);
+}
+
+void ConnectionRegistry::SuspectLocked(SocketName name, MonoTime now) {
+  if (suspects_.empty()) next_look_ = now + timing_.suspect;
+  suspects_.push_back({name, kLooks});
+}
+
+// Only Admit adds to the set, on this thread, and a number it adds again takes the older record out
+// of the table: so under this number the set holds this socket, or nothing any more.
+void ConnectionRegistry::IgnoreInput(SocketName name) {
+  epoll_event event{.events = kEnds, .data = {.u64 = name.cookie}};
+  ::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, name.fd, &event);
 }
 
 MonoTime ConnectionRegistry::Tick() {
   const MonoTime now = clock_.Mono();
   EndDue(now);
   MakeRoom(now);
-  if (now >= next_measure_) MeasureBytes(now);
+  if (now >= next_measure_) MeasureSome(now);
   const MutexLock lock(mu_);
   if (now >= next_sweep_) SweepLocked();
   if (!suspects_.empty() && now >= next_look_) LookAtSuspectsLocked();
@@ -206,14 +228,19 @@ void ConnectionRegistry::MakeRoom(MonoTime now) {
   }
 }
 
-// The lock is not held while the kernel is asked: that takes about 1 us each.
-void ConnectionRegistry::MeasureBytes(MonoTime now) {
+void ConnectionRegistry::MeasureSome(MonoTime now) {
   next_measure_ = now + timing_.measure;
   std::vector<SocketName> names;
   {
     const MutexLock lock(mu_);
     names = table_.ToMeasure(kMeasuredPerTurn);
   }
+  Measure(names, now);
+}
+
+// The lock is not held while the kernel is asked: that takes about 1 us each.
+void ConnectionRegistry::Measure(const std::vector<SocketName>& names, MonoTime now) {
+  if (names.empty()) return;
   std::vector<std::pair<SocketName, uint64_t>> received;
   received.reserve(names.size());
   for (const SocketName& name : names) {

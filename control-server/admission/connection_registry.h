@@ -40,7 +40,8 @@ using AdmissionCounters = Counters<Admission>;
 struct RegistryTiming {
   Duration sweep;           // Every record is compared with its socket this often.
   Duration suspect = 50ms;  // And those that saw an event, this often.
-  Duration measure = 50ms;  // Bytes are counted this often.
+  // Bytes of whoever is logged in are counted this often; of the others with each arrival too.
+  Duration measure = 50ms;
 };
 
 class ConnectionRegistry final : public ConnectionControl {
@@ -106,7 +107,10 @@ class ConnectionRegistry final : public ConnectionControl {
       ABSL_LOCKS_EXCLUDED(mu_);
   void EndDue(MonoTime now) ABSL_LOCKS_EXCLUDED(mu_);
   void MakeRoom(MonoTime now) ABSL_LOCKS_EXCLUDED(mu_);
-  void MeasureBytes(MonoTime now) ABSL_LOCKS_EXCLUDED(mu_);
+  void MeasureSome(MonoTime now) ABSL_LOCKS_EXCLUDED(mu_);
+  void Measure(const std::vector<SocketName>& names, MonoTime now) ABSL_LOCKS_EXCLUDED(mu_);
+  void SuspectLocked(SocketName name, MonoTime now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void IgnoreInput(SocketName name);
   void SweepLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void LookAtSuspectsLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Wake();

@@ -266,9 +266,9 @@ size_t& ConnectionTable::Taken(Place place) {
     case Place::kFull:
       return full_;
     case Place::kRelay:
-      return relays_;
+      break;
   }
-  P2P_CHECK(false);
+  return relays_;
 }
 
 void ConnectionTable::EnterGreeted(Connection& connection) {

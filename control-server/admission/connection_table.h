@@ -29,8 +29,7 @@ enum class Place : uint8_t {
   kRelay,   // The relay's: in nobody's way, whatever the cap.
 };
 
-// What a connection may send. It is measured from outside, now and then: a burst between two looks
-// passes.
+// What a connection may send. It is measured from outside: a burst between two looks passes.
 struct ByteLimits {
   uint64_t before_login = 64 * 1024;
   // Afterwards, besides what calls are credited with.
@@ -105,6 +104,8 @@ class ConnectionTable {
   void Credit(const net::SocketAddress& peer, uint64_t bytes);
 
   std::optional<SocketName> Find(uint64_t cookie) const;
+  // It has a record and has not logged in.
+  bool IsUnproven(uint64_t cookie) const { return unproven_.contains(cookie); }
   std::vector<SocketName> All() const;
   size_t served() const { return served_; }
   size_t full() const { return full_; }
