@@ -1,6 +1,7 @@
 // Byte strings: views, hex, base64, big-endian readers and writers.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -23,6 +24,9 @@ inline absl::string_view AsText(ByteView b) {
   return {reinterpret_cast<const char*>(b.data()), b.size()};
 }
 inline std::string ToString(ByteView b) { return std::string(AsText(b)); }
+inline bool AllZero(ByteView b) {
+  return std::ranges::all_of(b, [](uint8_t byte) { return byte == 0; });
+}
 inline Bytes ToBytes(ByteView b) { return Bytes(b.begin(), b.end()); }
 
 std::string HexEncode(ByteView bytes);                  // Lower case.

@@ -3,13 +3,6 @@
 #include "absl/strings/str_cat.h"
 
 namespace p2p::wire {
-namespace {
-
-bool AllZero(ByteView bytes) {
-  return std::all_of(bytes.begin(), bytes.end(), [](uint8_t b) { return b == 0; });
-}
-
-}  // namespace
 
 std::optional<RegisterBody> RegisterBody::Parse(ByteView plain) {
   if (plain.size() != kSize) return std::nullopt;

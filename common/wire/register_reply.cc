@@ -12,10 +12,6 @@ bool TakePrefix(ByteReader& in, DatagramKind kind) {
   return in.U32() == uint32_t{KindByte(kind)} << 24;
 }
 
-bool AllZero(ByteView bytes) {
-  return std::all_of(bytes.begin(), bytes.end(), [](uint8_t b) { return b == 0; });
-}
-
 }  // namespace
 
 std::optional<ChallengePacket> ChallengePacket::Parse(ByteView datagram) {

@@ -23,9 +23,10 @@ struct Row {
   std::string credential;  // Password or hash.
 };
 
-class Import {
+class CsvImport {
  public:
-  Import(Store& store, Random& random, WallTime now) : store_(store), random_(random), now_(now) {}
+  CsvImport(Store& store, Random& random, WallTime now)
+      : store_(store), random_(random), now_(now) {}
 
   absl::StatusOr<ImportCounts> Run(absl::string_view csv) {
     P2P_ASSIGN_OR_RETURN(const auto records, ParseCsv(csv));
@@ -123,7 +124,7 @@ class Import {
 
 absl::StatusOr<ImportCounts> ImportUsers(Store& store, absl::string_view csv, Random& random,
                                          WallTime now) {
-  return Import(store, random, now).Run(csv);
+  return CsvImport(store, random, now).Run(csv);
 }
 
 absl::StatusOr<std::string> ExportUsers(Store& store) {

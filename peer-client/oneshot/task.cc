@@ -23,7 +23,7 @@ std::string Text(const Json& event, const char* field) {
   return found != event.end() && found->is_string() ? found->get<std::string>() : "";
 }
 
-int Number(const Json& event, const char* field) {
+int SmallNumber(const Json& event, const char* field) {
   const auto found = event.find(field);
   return found != event.end() && found->is_number_integer() ? found->get<int>() : 0;
 }
@@ -165,11 +165,11 @@ void Task::OnRetry(const Json& event) {
   const std::string reason = Text(event, "reason");
   const std::string message = Text(event, "message");
   if (reason != "limited" && place_ == Place::kAlone) {
-    const int attempt = Number(event, "attempt");
+    const int attempt = SmallNumber(event, "attempt");
     // The message goes to a peer that is known: it needs no server.
     const bool needless = spec_.verb == Verb::kSend && !message_id_.empty();
     const bool over = connected_ ? spec_.verb != Verb::kWatch && attempt > kTriesWhenLost
-                                 : Number(event, "of") == 0;
+                                 : SmallNumber(event, "of") == 0;
     if (over && !needless) {
       return Fail(
           ExitCode::kUnreachable, "UNAVAILABLE",

@@ -7,7 +7,7 @@
 namespace p2p::client {
 namespace {
 
-constexpr absl::string_view kMagic = "p2pbcj1\n";
+constexpr absl::string_view kBroadcastMagic = "p2pbcj1\n";
 constexpr size_t kRewriteAbove = 1024 * 1024;
 
 //   1 message: id 16  via u8  sent u64  expires u64  name (u8 length, bytes)  text (the rest)
@@ -41,7 +41,7 @@ absl::StatusOr<std::unique_ptr<BroadcastJournal>> BroadcastJournal::Open(LogStor
                                                                          Duration keep) {
   std::unique_ptr<BroadcastJournal> journal(new BroadcastJournal());
   P2P_ASSIGN_OR_RETURN(journal->log_,
-                       RecordLog::Open(storage, path, kMagic, [&journal](ByteView record) {
+                       RecordLog::Open(storage, path, kBroadcastMagic, [&journal](ByteView record) {
                          return journal->OnRecord(record);
                        }));
   // What was read may still be in the cache only: the tail of a process that was killed.

@@ -7,7 +7,7 @@
 namespace p2p::client {
 namespace {
 
-constexpr absl::string_view kMagic = "p2pchat1";
+constexpr absl::string_view kChatMagic = "p2pchat1";
 constexpr size_t kCompactAt = 16 * 1024 * 1024;
 constexpr size_t kMaxUnread = 1000;  // Older ones never learn that they were read.
 
@@ -122,7 +122,7 @@ ChatJournal::ChatJournal(std::unique_ptr<RecordLog> log)
 absl::StatusOr<std::unique_ptr<ChatJournal>> ChatJournal::Open(LogStorage& storage,
                                                                const std::string& path) {
   ChatHistory history;
-  P2P_ASSIGN_OR_RETURN(auto log, RecordLog::Open(storage, path, kMagic, [&](ByteView record) {
+  P2P_ASSIGN_OR_RETURN(auto log, RecordLog::Open(storage, path, kChatMagic, [&](ByteView record) {
                          return Apply(history, record);
                        }));
   std::unique_ptr<ChatJournal> journal(new ChatJournal(std::move(log)));

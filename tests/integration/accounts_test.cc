@@ -193,6 +193,8 @@ TEST_F(AccountsTest, TextThatIsNotUtf8IsRefusedAndTheConnectionLives) {
 
 TEST_F(AccountsTest, TruncatedAndOversizedMessagesDoNotHurt) {
   TestCaller caller = NewCaller();
+  ASSERT_TRUE(caller.Signup("alice", kPassword, kPassword).ok());
+  ASSERT_TRUE(caller.Login("alice", kPassword).ok());
   EXPECT_FALSE(caller.Raw("/p2p.v1.AccountService/Hello", "\x0A\x7F").ok());
   EXPECT_EQ(caller.Raw("/p2p.v1.AccountService/Signup", std::string(65 * 1024, '\0')).error_code(),
             grpc::StatusCode::RESOURCE_EXHAUSTED);
@@ -201,8 +203,18 @@ TEST_F(AccountsTest, TruncatedAndOversizedMessagesDoNotHurt) {
   EXPECT_TRUE(caller.Hello().ok());
 }
 
+TEST_F(AccountsTest, AnOversizedMessageFromAStrangerCostsItsConnection) {
+  TestCaller stranger = NewCaller();
+  EXPECT_EQ(
+      stranger.Raw("/p2p.v1.AccountService/Signup", std::string(256 * 1024, '\0')).error_code(),
+      grpc::StatusCode::UNAVAILABLE);
+  EXPECT_TRUE(NewCaller().Hello().ok());
+}
+
 TEST_F(AccountsTest, WhatIsNotOfferedSaysSo) {
   TestCaller caller = NewCaller();
+  ASSERT_TRUE(caller.Signup("alice", kPassword, kPassword).ok());
+  ASSERT_TRUE(caller.Login("alice", kPassword).ok());
   for (const char* method : {"Resume", "ChangePassword"}) {
     const grpc::Status status = caller.Raw(absl::StrCat("/p2p.v1.AccountService/", method), "");
     EXPECT_EQ(status.error_code(), grpc::StatusCode::UNIMPLEMENTED);

@@ -30,19 +30,19 @@ std::map<std::string, std::string> PenaltyOf(const grpc::Status& status) {
   return {info.metadata().begin(), info.metadata().end()};
 }
 
-struct Row {
+struct OffenceRow {
   const char* text;
   bool by_name;
 };
 
 class PeeringPenaltyTest : public PeeringFixture {
  protected:
-  grpc::Status Ask(TestPeer& peer, const Row& row) {
+  grpc::Status Ask(TestPeer& peer, const OffenceRow& row) {
     return row.by_name ? peer.RequestName(row.text) : peer.RequestAddress(row.text);
   }
   // NAME asks for what is punished and pays whole. Returns the time from asking until the
   // connection was gone.
-  Duration Punish(const Row& row, const std::string& name) {
+  Duration Punish(const OffenceRow& row, const std::string& name) {
     SCOPED_TRACE(row.text);
     auto sinner = NewPeer(name);
     EXPECT_TRUE(sinner->channel().WaitForConnected(std::chrono::system_clock::now() + kPatience));
@@ -75,7 +75,7 @@ TEST_F(PeeringPenaltyTest, InvalidRequestsCostSessionAndConnection) {
   Start();
   auto neighbour = NewPeer("neighbour");
   auto neighbour_line = neighbour->Attach();
-  const std::vector<Row> rows = {
+  const std::vector<OffenceRow> rows = {
       {"nobody-has-this-name", true},
       {"SINNER", true},
       {"not a name!", true},
@@ -90,7 +90,7 @@ TEST_F(PeeringPenaltyTest, InvalidRequestsCostSessionAndConnection) {
       {"127.0.0.1:4400", false},
   };
   int sinners = 0;
-  for (const Row& row : rows) {
+  for (const OffenceRow& row : rows) {
     // 200 ms are promised for each; a loaded machine has three tries to show it.
     Duration took = 1h;
     for (int tries = 0; tries < 3 && took >= 200ms; ++tries) {

@@ -10,13 +10,13 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-net::SocketAddress Peer(uint16_t port) { return {net::IpAddress::V4(0x0A000007), port}; }
+net::SocketAddress PeerAt(uint16_t port) { return {net::IpAddress::V4(0x0A000007), port}; }
 
 class ConnectionTableTest : public ::testing::Test {
  protected:
   SocketName Add(int fd, Place place = Place::kServed) {
     const SocketName name{fd, next_cookie_++};
-    table_.Add(name, Peer(static_cast<uint16_t>(fd)), server_, place, now_);
+    table_.Add(name, PeerAt(static_cast<uint16_t>(fd)), server_, place, now_);
     return name;
   }
   std::vector<SocketName> After(Duration d) { return table_.TakeDue(now_ += d); }
@@ -52,9 +52,9 @@ TEST_F(ConnectionTableTest, WhoSaysNothingIsClosedAfterTheHelloTime) {
 TEST_F(ConnectionTableTest, HelloGivesTimeToLogInAndRepeatingItGivesNoMore) {
   const SocketName talker = Add(5);
   EXPECT_THAT(After(10s), IsEmpty());
-  EXPECT_TRUE(table_.MarkHello(Peer(5), now_));
+  EXPECT_TRUE(table_.MarkHello(PeerAt(5), now_));
   EXPECT_THAT(After(100s), IsEmpty());
-  EXPECT_TRUE(table_.MarkHello(Peer(5), now_));
+  EXPECT_TRUE(table_.MarkHello(PeerAt(5), now_));
   EXPECT_THAT(After(80s - 1ms), IsEmpty());
   EXPECT_THAT(After(1ms), ElementsAre(talker));
 }
@@ -64,25 +64,25 @@ TEST_F(ConnectionTableTest, TheRelayTakesNoPlaceAndHasNoDeadline) {
   Add(6);
   const SocketName relay = Add(7, Place::kFull);  // Above the cap.
   EXPECT_EQ(table_.FreePlace(), std::nullopt);
-  EXPECT_TRUE(table_.MarkRelay(Peer(7)));
-  EXPECT_EQ(table_.PlaceOf(Peer(7)), Place::kRelay);
+  EXPECT_TRUE(table_.MarkRelay(PeerAt(7)));
+  EXPECT_EQ(table_.PlaceOf(PeerAt(7)), Place::kRelay);
   EXPECT_EQ(table_.full(), 0u);
   EXPECT_EQ(table_.relays(), 1u);
   EXPECT_EQ(table_.FreePlace(), Place::kFull);
-  EXPECT_TRUE(table_.MarkRelay(Peer(5)));  // Or within it: a client has the place now.
+  EXPECT_TRUE(table_.MarkRelay(PeerAt(5)));  // Or within it: a client has the place now.
   EXPECT_EQ(table_.FreePlace(), Place::kServed);
   const auto due = After(1h);
   EXPECT_EQ(due.size(), 1u);  // The client that said nothing.
   EXPECT_NE(due.front(), relay);
   table_.Remove(relay.cookie);
   EXPECT_EQ(table_.relays(), 1u);
-  EXPECT_FALSE(table_.MarkRelay(Peer(7)));
+  EXPECT_FALSE(table_.MarkRelay(PeerAt(7)));
 }
 
 TEST_F(ConnectionTableTest, WhoLoggedInStays) {
   const SocketName member = Add(5);
-  EXPECT_TRUE(table_.MarkHello(Peer(5), now_));
-  EXPECT_TRUE(table_.MarkAuthenticated(Peer(5)));
+  EXPECT_TRUE(table_.MarkHello(PeerAt(5), now_));
+  EXPECT_TRUE(table_.MarkAuthenticated(PeerAt(5)));
   EXPECT_EQ(table_.authenticated(), 1u);
   EXPECT_THAT(After(24h), IsEmpty());
   table_.Remove(member.cookie);
@@ -91,39 +91,39 @@ TEST_F(ConnectionTableTest, WhoLoggedInStays) {
 
 TEST_F(ConnectionTableTest, ATokenIsAsGoodAsHello) {
   Add(5);
-  EXPECT_TRUE(table_.MarkAuthenticated(Peer(5)));
+  EXPECT_TRUE(table_.MarkAuthenticated(PeerAt(5)));
   EXPECT_THAT(After(24h), IsEmpty());
 }
 
 TEST_F(ConnectionTableTest, WaitingInOurOwnQueueDoesNotCount) {
   const SocketName waiter = Add(5);
-  table_.MarkHello(Peer(5), now_);
+  table_.MarkHello(PeerAt(5), now_);
   EXPECT_THAT(After(179s), IsEmpty());
-  EXPECT_TRUE(table_.Pause(Peer(5), now_));
+  EXPECT_TRUE(table_.Pause(PeerAt(5), now_));
   EXPECT_THAT(After(2s), IsEmpty());
   EXPECT_THAT(After(3s), IsEmpty());
-  EXPECT_TRUE(table_.Resume(Peer(5), now_));
+  EXPECT_TRUE(table_.Resume(PeerAt(5), now_));
   EXPECT_THAT(After(1s - 1ms), IsEmpty());
   EXPECT_THAT(After(10ms), ElementsAre(waiter));
-  EXPECT_FALSE(table_.Resume(Peer(5), now_));  // Never more often than paused.
+  EXPECT_FALSE(table_.Resume(PeerAt(5), now_));  // Never more often than paused.
 }
 
 TEST_F(ConnectionTableTest, ACloseOnRequestHappensInTimeWhateverTheConnectionSays) {
   const SocketName penalised = Add(5);
-  table_.MarkAuthenticated(Peer(5));
-  EXPECT_TRUE(table_.CloseAt(Peer(5), now_ + 100ms));
-  table_.MarkHello(Peer(5), now_);
-  table_.MarkAuthenticated(Peer(5));
-  table_.Pause(Peer(5), now_);
+  table_.MarkAuthenticated(PeerAt(5));
+  EXPECT_TRUE(table_.CloseAt(PeerAt(5), now_ + 100ms));
+  table_.MarkHello(PeerAt(5), now_);
+  table_.MarkAuthenticated(PeerAt(5));
+  table_.Pause(PeerAt(5), now_);
   EXPECT_THAT(After(99ms), IsEmpty());
   EXPECT_THAT(After(1ms), ElementsAre(penalised));
 }
 
 TEST_F(ConnectionTableTest, AFullPlaceIsNotKeptByTalking) {
   const SocketName full = Add(5, Place::kFull);
-  table_.MarkHello(Peer(5), now_);
-  table_.MarkAuthenticated(Peer(5));
-  EXPECT_EQ(table_.PlaceOf(Peer(5)), Place::kFull);
+  table_.MarkHello(PeerAt(5), now_);
+  table_.MarkAuthenticated(PeerAt(5));
+  EXPECT_EQ(table_.PlaceOf(PeerAt(5)), Place::kFull);
   EXPECT_THAT(After(15s), ElementsAre(full));
   EXPECT_EQ(table_.authenticated(), 0u);
 }
@@ -136,27 +136,27 @@ TEST_F(ConnectionTableTest, ANumberThatIsUsedAgainBelongsToTheNewcomer) {
   EXPECT_EQ(table_.Find(fresh.cookie), fresh);
   table_.Remove(old.cookie);  // A late report about the old one changes nothing.
   EXPECT_EQ(table_.served(), 1u);
-  EXPECT_EQ(table_.LocalOf(Peer(5)), server_);
+  EXPECT_EQ(table_.LocalOf(PeerAt(5)), server_);
 }
 
 TEST_F(ConnectionTableTest, APeerAddressThatIsUsedAgainNamesTheNewestConnection) {
   const SocketName old{8, 1};
   const SocketName fresh{9, 2};
-  table_.Add(old, Peer(1), server_, Place::kServed, now_);
-  table_.Add(fresh, Peer(1), server_, Place::kServed, now_);
-  table_.CloseAt(Peer(1), now_);
+  table_.Add(old, PeerAt(1), server_, Place::kServed, now_);
+  table_.Add(fresh, PeerAt(1), server_, Place::kServed, now_);
+  table_.CloseAt(PeerAt(1), now_);
   EXPECT_THAT(table_.TakeDue(now_), ElementsAre(fresh));
   table_.Remove(old.cookie);
-  EXPECT_EQ(table_.PlaceOf(Peer(1)), Place::kServed);
+  EXPECT_EQ(table_.PlaceOf(PeerAt(1)), Place::kServed);
 }
 
 TEST_F(ConnectionTableTest, UnknownPeersAreIgnored) {
-  EXPECT_FALSE(table_.MarkHello(Peer(1), now_));
-  EXPECT_FALSE(table_.MarkAuthenticated(Peer(1)));
-  EXPECT_FALSE(table_.CloseAt(Peer(1), now_));
-  EXPECT_FALSE(table_.Pause(Peer(1), now_));
-  EXPECT_EQ(table_.PlaceOf(Peer(1)), std::nullopt);
-  EXPECT_EQ(table_.LocalOf(Peer(1)), std::nullopt);
+  EXPECT_FALSE(table_.MarkHello(PeerAt(1), now_));
+  EXPECT_FALSE(table_.MarkAuthenticated(PeerAt(1)));
+  EXPECT_FALSE(table_.CloseAt(PeerAt(1), now_));
+  EXPECT_FALSE(table_.Pause(PeerAt(1), now_));
+  EXPECT_EQ(table_.PlaceOf(PeerAt(1)), std::nullopt);
+  EXPECT_EQ(table_.LocalOf(PeerAt(1)), std::nullopt);
 }
 
 // Four connections may be without a log-in.
@@ -189,7 +189,7 @@ TEST_F(CrowdTest, NobodyIsDroppedWhileThereAreFewOrTheyAreYoung) {
   now_ += 10s;
   EXPECT_THAT(Excess(), IsEmpty());
   for (uint16_t port = 11; port <= 20; ++port) Add(port);
-  for (uint16_t port = 1; port <= 4; ++port) table_.MarkAuthenticated(Peer(port));
+  for (uint16_t port = 1; port <= 4; ++port) table_.MarkAuthenticated(PeerAt(port));
   now_ += 5s - 1ms;
   EXPECT_EQ(table_.unauthenticated(), 10u);
   EXPECT_THAT(Excess(), IsEmpty());
@@ -197,7 +197,7 @@ TEST_F(CrowdTest, NobodyIsDroppedWhileThereAreFewOrTheyAreYoung) {
 
 TEST_F(CrowdTest, SilentOnesGoFirstAndTheOldestOfThemFirst) {
   const SocketName greeted = Add(1);
-  table_.MarkHello(Peer(1), now_);
+  table_.MarkHello(PeerAt(1), now_);
   now_ += 1s;
   const SocketName older = Add(2);
   now_ += 1s;
@@ -214,7 +214,7 @@ TEST_F(CrowdTest, AmongThoseWhoSaidHelloChanceDecides) {
   std::vector<SocketName> all;
   for (uint16_t port = 1; port <= 40; ++port) {
     all.push_back(Add(port));
-    table_.MarkHello(Peer(port), now_);
+    table_.MarkHello(PeerAt(port), now_);
   }
   now_ += 5s;
   const auto dropped = Excess();
@@ -226,13 +226,13 @@ TEST_F(CrowdTest, AmongThoseWhoSaidHelloChanceDecides) {
 TEST_F(CrowdTest, WhoWaitsForUsOrIsLoggedInOrIsAlreadyClosingIsLeftAlone) {
   for (uint16_t port = 1; port <= 8; ++port) {
     Add(port);
-    table_.MarkHello(Peer(port), now_);
-    if (port <= 6) table_.Pause(Peer(port), now_);
+    table_.MarkHello(PeerAt(port), now_);
+    if (port <= 6) table_.Pause(PeerAt(port), now_);
   }
   Add(9);
-  table_.MarkAuthenticated(Peer(9));
+  table_.MarkAuthenticated(PeerAt(9));
   Add(10);
-  table_.CloseAt(Peer(10), now_ + 1h);
+  table_.CloseAt(PeerAt(10), now_ + 1h);
   now_ += 5s;
   auto dropped = Excess();
   std::sort(dropped.begin(), dropped.end(),
@@ -272,13 +272,13 @@ TEST_F(CrowdTest, AfterALogInARateHoldsAndCallsThatCarryMuchAreCredited) {
   const SocketName name = Add(1);
   const uint64_t start = 60'000;
   EXPECT_FALSE(table_.Measured(name.cookie, start, now_));
-  table_.MarkAuthenticated(Peer(1));
+  table_.MarkAuthenticated(PeerAt(1));
   uint64_t sent = start + (1 << 20);
   EXPECT_FALSE(table_.Measured(name.cookie, sent, now_));  // The burst.
   now_ += 10s;
   sent += 10 * 16 * 1024;
   EXPECT_FALSE(table_.Measured(name.cookie, sent, now_));  // The rate.
-  table_.Credit(Peer(1), 120'000);
+  table_.Credit(PeerAt(1), 120'000);
   sent += 120'000;
   EXPECT_FALSE(table_.Measured(name.cookie, sent, now_));
   EXPECT_TRUE(table_.Measured(name.cookie, sent + 1, now_));
@@ -286,8 +286,8 @@ TEST_F(CrowdTest, AfterALogInARateHoldsAndCallsThatCarryMuchAreCredited) {
 
 TEST_F(CrowdTest, CreditIsNotHoarded) {
   const SocketName name = Add(1);
-  table_.MarkAuthenticated(Peer(1));
-  for (int i = 0; i < 100; ++i) table_.Credit(Peer(1), 120'000);
+  table_.MarkAuthenticated(PeerAt(1));
+  for (int i = 0; i < 100; ++i) table_.Credit(PeerAt(1), 120'000);
   now_ += 50ms;
   EXPECT_FALSE(table_.Measured(name.cookie, 1000, now_));
   EXPECT_TRUE(table_.Measured(name.cookie, 1001 + (1 << 20), now_));
@@ -298,10 +298,10 @@ TEST_F(CrowdTest, StrangersAndBusyOnesAreMeasuredEachTimeTheOthersInTurn) {
   std::vector<SocketName> members;
   for (uint16_t port = 2; port <= 6; ++port) {
     members.push_back(Add(port));
-    table_.MarkAuthenticated(Peer(port));
+    table_.MarkAuthenticated(PeerAt(port));
   }
   const SocketName relay = Add(7);
-  table_.MarkRelay(Peer(7));
+  table_.MarkRelay(PeerAt(7));
   using ::testing::UnorderedElementsAre;
   EXPECT_THAT(table_.ToMeasure(2), UnorderedElementsAre(stranger, members[0], members[1]));
   EXPECT_THAT(table_.ToMeasure(2), UnorderedElementsAre(stranger, members[2], members[3]));
@@ -313,7 +313,7 @@ TEST_F(CrowdTest, StrangersAndBusyOnesAreMeasuredEachTimeTheOthersInTurn) {
   EXPECT_FALSE(table_.Measured(members[3].cookie, 100'100, now_));  // Calm again.
   EXPECT_THAT(table_.ToMeasure(0), UnorderedElementsAre(stranger));
   EXPECT_EQ(table_.ToMeasure(100).size(), 6u);  // Each once, and never the relay.
-  table_.CloseAt(Peer(1), now_);
+  table_.CloseAt(PeerAt(1), now_);
   EXPECT_THAT(table_.ToMeasure(0), IsEmpty());
   EXPECT_FALSE(table_.Measured(relay.cookie, 1 << 30, now_));
 }

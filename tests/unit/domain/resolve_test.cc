@@ -8,7 +8,7 @@
 namespace p2p::server {
 namespace {
 
-using Kind = Resolution::Kind;
+using ResolutionKind = Resolution::Kind;
 using ::testing::ElementsAre;
 
 // Alice asks from 10.0.0.1; the server is 10.0.0.254 to her.
@@ -21,7 +21,7 @@ class ResolveTest : public ::testing::Test {
     return Resolve(target, alice_, presence_, memory_, just_started_, now_);
   }
   void ExpectOffence(const Resolution& r, Offence offence) {
-    ASSERT_EQ(r.kind, Kind::kOffence);
+    ASSERT_EQ(r.kind, ResolutionKind::kOffence);
     EXPECT_EQ(r.offence, offence);
   }
 
@@ -40,7 +40,7 @@ TEST_F(ResolveTest, ActiveNamesAndAddressesArePeers) {
 }
 
 TEST_F(ResolveTest, ANameNobodyActiveHasIsForTheStoreToKnow) {
-  EXPECT_EQ(Name("bob").kind, Kind::kNeedsAccount);
+  EXPECT_EQ(Name("bob").kind, ResolutionKind::kNeedsAccount);
 }
 
 TEST_F(ResolveTest, OneselfIsAnOffenceByNameAndByAddress) {
@@ -57,19 +57,19 @@ TEST_F(ResolveTest, ANeighbourBehindTheSameAddressIsFoundByIt) {
 
 TEST_F(ResolveTest, ANeighbourWhoLeftMakesTheOwnAddressAnHonestMistake) {
   memory_.Touch(Ip("10.0.0.1"), kBob, kWall, kStart);
-  EXPECT_EQ(Address("10.0.0.1").kind, Kind::kInactiveAddress);
+  EXPECT_EQ(Address("10.0.0.1").kind, ResolutionKind::kInactiveAddress);
 }
 
 TEST_F(ResolveTest, OnesOwnFormerAddressIsNoOffence) {
   memory_.Touch(Ip("10.0.0.99"), kAlice, kWall, kStart);
-  EXPECT_EQ(Address("10.0.0.99").kind, Kind::kInactiveAddress);
+  EXPECT_EQ(Address("10.0.0.99").kind, ResolutionKind::kInactiveAddress);
 }
 
 TEST_F(ResolveTest, SeveralAtOneAddressAreNamed) {
   presence_.Attach(Client(kCarol, "carol", "10.0.0.2"), Conn(3), false);
   presence_.Attach(Client(kBob, "bob", "10.0.0.2"), Conn(2), false);
   const auto r = Address("10.0.0.2");
-  EXPECT_EQ(r.kind, Kind::kAmbiguous);
+  EXPECT_EQ(r.kind, ResolutionKind::kAmbiguous);
   EXPECT_THAT(r.names, ElementsAre("bob", "carol"));
 }
 
@@ -77,7 +77,7 @@ TEST_F(ResolveTest, AnAddressOfTheLastTenMinutesIsAnHonestMistake) {
   memory_.Touch(Ip("10.0.0.2"), kBob, kWall, kStart);
   memory_.Touch(Ip("10.0.0.2"), kCarol, kWall + 5s, kStart);
   const auto r = Address("10.0.0.2");
-  EXPECT_EQ(r.kind, Kind::kInactiveAddress);
+  EXPECT_EQ(r.kind, ResolutionKind::kInactiveAddress);
   EXPECT_EQ(r.left_at, kWall + 5s);
   now_ += 10min;
   ExpectOffence(Address("10.0.0.2"), Offence::kUnknownAddress);
@@ -85,7 +85,7 @@ TEST_F(ResolveTest, AnAddressOfTheLastTenMinutesIsAnHonestMistake) {
 
 TEST_F(ResolveTest, RightAfterAStartAnUnknownAddressProvesNothing) {
   just_started_ = true;
-  EXPECT_EQ(Address("10.0.0.77").kind, Kind::kJustStarted);
+  EXPECT_EQ(Address("10.0.0.77").kind, ResolutionKind::kJustStarted);
   ExpectOffence(Address("0.0.0.0"), Offence::kSpecialAddress);
   ExpectOffence(Address("10.0.0.777"), Offence::kMalformed);
   just_started_ = false;
