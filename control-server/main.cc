@@ -6,13 +6,15 @@
 
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_split.h"
+#include "common/base/check.h"
 #include "common/base/harden.h"
 #include "common/base/log.h"
 #include "common/base/text.h"
 #include "common/crypto/os_random.h"
 #include "common/net/service_notify.h"
 #include "common/relay/relay_token.h"
-#include "control-server/admin/user_commands.h"
+#include "control-server/admin/admin_channel.h"
+#include "control-server/admin/operator_commands.h"
 #include "control-server/health_probe.h"
 #include "control-server/limits_report.h"
 #include "control-server/server.h"
@@ -21,7 +23,14 @@
 namespace p2p::server {
 namespace {
 
-enum ExitCode { kOk = 0, kError = 1, kUsage = 2, kUnreachable = 3, kBadConfiguration = 78 };
+enum ExitCode {
+  kOk = 0,
+  kError = 1,
+  kUsage = 2,
+  kUnreachable = 3,
+  kNotAllowed = 4,
+  kBadConfiguration = 78
+};
 
 constexpr timespec kHousekeeping{.tv_sec = 5, .tv_nsec = 0};
 
@@ -133,17 +142,25 @@ int PrintRelayToken() {
   return printed ? kOk : kError;
 }
 
-// On the data directory of a server that is not running.
-int Users(const CommandLine& line, const CLI::App& user, const UserCommandLine& user_line) {
+// On the server of this configuration, running or not.
+int Operate(const CommandLine& line, const OperatorCommands& commands,
+            const OperatorLine& operator_line) {
   const auto options = ResolveOptions(line);
   if (!options.ok()) {
     Complain(options.status().message());
     return kBadConfiguration;
   }
-  const auto output = RunUserCommand(user, user_line, options->data_dir);
+  std::unique_ptr<AdminChannel> channel;
+  const auto connect = [&]() -> absl::StatusOr<v1::AdminService::StubInterface*> {
+    P2P_ASSIGN_OR_RETURN(
+        channel, AdminChannel::Open(options->admin_socket, options->data_dir, options->timing));
+    return &channel->stub();
+  };
+  const auto output = RunOperatorCommand(commands, operator_line, connect);
   if (!output.ok()) {
     for (const auto& finding : absl::StrSplit(output.status().message(), '\n')) Complain(finding);
-    return kError;
+    if (absl::IsUnavailable(output.status())) return kUnreachable;
+    return absl::IsPermissionDenied(output.status()) ? kNotAllowed : kError;
   }
   return std::fputs(output->c_str(), stdout) >= 0 && std::fflush(stdout) == 0 ? kOk : kError;
 }
@@ -169,8 +186,8 @@ int Main(int argc, char** argv) {
   health->add_option("target", target, "HOST:PORT (default: this host, the configured port)");
   auto* relay_token = app.add_subcommand(
       "relay-token", "print a new token for a udp-relay process; keep it in a file of mode 0600");
-  UserCommandLine user_line;
-  auto* user = AddUserCommands(app, user_line);
+  OperatorLine operator_line;
+  const OperatorCommands operator_commands = AddOperatorCommands(app, operator_line);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -180,7 +197,7 @@ int Main(int argc, char** argv) {
   if (*limits) return Limits(line, limits_output);
   if (*health) return Health(line, target);
   if (*relay_token) return PrintRelayToken();
-  if (*user) return Users(line, *user, user_line);
+  if (operator_commands.chosen()) return Operate(line, operator_commands, operator_line);
   return Serve(line);
 }
 

@@ -105,7 +105,8 @@ class Section {
 absl::StatusOr<FileOptions> Read(const toml::table& file) {
   for (const auto& [key, node] : file) {
     const std::string name(key.str());
-    if (name != "server" && name != "tls" && name != "limits" && name != "timing") {
+    if (name != "server" && name != "accounts" && name != "tls" && name != "limits" &&
+        name != "timing") {
       return absl::InvalidArgumentError(absl::StrCat("unknown key ", name));
     }
   }
@@ -124,6 +125,9 @@ absl::StatusOr<FileOptions> Read(const toml::table& file) {
   server.Take("greeting", out.greeting);
   server.Take("signup_open", out.signup_open);
   P2P_RETURN_IF_ERROR(server.Done());
+  Section accounts(file, "accounts");
+  accounts.Take("allow_lookalikes", out.allow_lookalikes);
+  P2P_RETURN_IF_ERROR(accounts.Done());
   Section tls(file, "tls");
   tls.Take("cert", out.tls_cert);
   tls.Take("key", out.tls_key);

@@ -3,6 +3,7 @@
 //   [server]   listen relay_listen relay_token_file data_dir max_connections http_listen
 //   admin_socket
 //              reflection log_format name greeting signup_open
+//   [accounts] allow_lookalikes
 //   [tls]      cert key names
 //   [limits]   every key of control-server/limit_options.h, as a number
 //   [timing]   every key of common/config/timing.h, as "30s", "250ms", "12h"
@@ -32,6 +33,7 @@ struct FileOptions {
   std::optional<std::string> name;
   std::optional<std::string> greeting;
   std::optional<bool> signup_open;
+  std::optional<bool> allow_lookalikes;
   std::optional<std::string> tls_cert;
   std::optional<std::string> tls_key;
   std::vector<std::string> tls_names;

@@ -20,6 +20,7 @@ ServerProfile MakeProfile(const ServerOptions& options, const ServerIdentity& id
   return {.name = options.name,
           .greeting = options.greeting,
           .signup_open = options.signup_open,
+          .allow_lookalikes = options.allow_lookalikes,
           .introducer_key = identity.introducer.public_key(),
           .broadcast_key = identity.broadcaster.public_key()};
 }
@@ -118,7 +119,14 @@ Server::Server(const ServerOptions& options, const Clock& clock, StoreQueue::Fat
       account_service_(account_context_, authenticator_),
       directory_service_(hub_, authenticator_),
       peering_service_(authenticator_, hub_, clock_, options_.timing),
-      broadcast_service_(authenticator_, broadcast_desk_, store_queue_, clock_, options_.timing) {
+      broadcast_service_(authenticator_, broadcast_desk_, store_queue_, clock_, options_.timing),
+      store_access_(store_queue_),
+      running_(sessions_, hub_, broadcast_desk_, front_->connections(), max_connections_),
+      admin_service_({.store = store_access_,
+                      .live = running_,
+                      .clock = clock_,
+                      .random = random_,
+                      .timing = options_.timing}) {
   hub_.SetListener(&broadcast_desk_);
   relay_->events().SetFeedSessions([this] { hub_.OnRelayRestarted(); });
   relay_->events().AddListener(broadcast_desk_);
@@ -138,6 +146,9 @@ absl::Status Server::Serve() {
       &peering_service_,
       &broadcast_service_,
   };
+  if (!options_.admin_socket.empty()) {
+    P2P_ASSIGN_OR_RETURN(admin_socket_, AdminSocket::Open(options_.admin_socket, admin_service_));
+  }
   if (grpc::Service* const link = relay_->service()) services.push_back(link);
   return front_->Start(services);
 }
@@ -158,6 +169,7 @@ void Server::Housekeep() {
 
 void Server::Shutdown() {
   if (std::exchange(stopped_, true)) return;
+  if (admin_socket_ != nullptr) admin_socket_->Shutdown(options_.timing.shutdown);
   // Calls that wait for a hash end at once, so that the front has nothing to wait for.
   hashes_.Stop();
   hub_.Shutdown();  // Clients hear why their channel ends.

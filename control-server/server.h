@@ -6,8 +6,11 @@
 #include <string>
 
 #include "common/crypto/os_random.h"
+#include "control-server/admin/admin_service.h"
+#include "control-server/admin/admin_socket.h"
 #include "control-server/grpc_front.h"
 #include "control-server/relay_host.h"
+#include "control-server/running_server.h"
 #include "control-server/server_identity.h"
 #include "control-server/server_options.h"
 #include "control-server/service/account_service.h"
@@ -74,6 +77,10 @@ class Server {
   DirectoryService directory_service_;
   PeeringService peering_service_;
   BroadcastService broadcast_service_;
+  QueuedStore store_access_;
+  RunningServer running_;
+  AdminService admin_service_;
+  std::unique_ptr<AdminSocket> admin_socket_;  // Null: none.
   bool stopped_ = false;
 };
 

@@ -106,7 +106,8 @@ void AddServerOptions(CLI::App& app, CommandLine& line) {
   app.add_option("--max-connections", line.max_connections,
                  "serve at most this many clients (default: what the open-files limit allows)");
   app.add_option("--http-listen", line.http_listen, "address for metrics, or none (default none)");
-  app.add_option("--admin-socket", line.admin_socket, "Unix socket for administration, or none");
+  app.add_option("--admin-socket", line.admin_socket,
+                 "Unix socket for the operator, or none (default admin.sock in --data-dir)");
   app.add_option("--log-format", line.log_format, "text or json (default text)");
   app.add_flag("--reflection", line.reflection,
                "offer gRPC reflection (default: only when every address is loopback)");
@@ -125,7 +126,6 @@ absl::StatusOr<ServerOptions> ResolveOptions(const CommandLine& line) {
   ServerOptions options;
   P2P_RETURN_IF_ERROR(ResolveAddresses(file, options));
   if (file.http_listen.value_or("none") != "none") return NotInThisVersion("--http-listen");
-  if (file.admin_socket.value_or("none") != "none") return NotInThisVersion("--admin-socket");
   if (file.tls_cert.has_value() != file.tls_key.has_value()) {
     return absl::InvalidArgumentError("--tls-cert and --tls-key belong together");
   }
@@ -135,6 +135,8 @@ absl::StatusOr<ServerOptions> ResolveOptions(const CommandLine& line) {
   }
   options.log_format = log_format == "json" ? LogFormat::kJson : LogFormat::kText;
   options.data_dir = file.data_dir.value_or(DefaultDataDirectory());
+  options.admin_socket = file.admin_socket.value_or(absl::StrCat(options.data_dir, "/admin.sock"));
+  if (options.admin_socket == "none") options.admin_socket.clear();
   options.tls_cert = file.tls_cert.value_or("");
   options.tls_key = file.tls_key.value_or("");
   options.tls_names = file.tls_names;
@@ -142,6 +144,7 @@ absl::StatusOr<ServerOptions> ResolveOptions(const CommandLine& line) {
   options.name = file.name.value_or(options.name);
   options.greeting = file.greeting.value_or(options.greeting);
   options.signup_open = file.signup_open.value_or(options.signup_open);
+  options.allow_lookalikes = file.allow_lookalikes.value_or(options.allow_lookalikes);
   P2P_RETURN_IF_ERROR(CheckLength("server.name", options.name, wire::kMaxServerName));
   P2P_RETURN_IF_ERROR(CheckLength("server.greeting", options.greeting, wire::kMaxGreeting));
   options.rates = file.rates;
@@ -159,7 +162,8 @@ std::string DescribeOptions(const ServerOptions& options) {
   std::string out = absl::StrCat(
       "[server]\nlisten = ", quoted(options.listen.ToString()),
       "\nrelay_listen = ", quoted(options.relay_listen ? options.relay_listen->ToString() : "none"),
-      "\ndata_dir = ", quoted(options.data_dir), "\nname = ", quoted(options.name),
+      "\ndata_dir = ", quoted(options.data_dir), "\nadmin_socket = ",
+      quoted(options.admin_socket.empty() ? "none" : options.admin_socket), "\nname = ", quoted(options.name),
       "\ngreeting = ", quoted(options.greeting),
       "\nsignup_open = ", options.signup_open ? "true" : "false",
       "\nreflection = ", options.reflection ? "true" : "false",
@@ -170,7 +174,8 @@ std::string DescribeOptions(const ServerOptions& options) {
   if (options.max_connections) {
     absl::StrAppend(&out, "max_connections = ", *options.max_connections, "\n");
   }
-  absl::StrAppend(&out, "\n[tls]\n");
+  absl::StrAppend(&out, "\n[accounts]\nallow_lookalikes = ",
+                  options.allow_lookalikes ? "true" : "false", "\n\n[tls]\n");
   if (!options.tls_cert.empty()) {
     absl::StrAppend(&out, "cert = ", quoted(options.tls_cert), "\nkey = ", quoted(options.tls_key),
                     "\n");

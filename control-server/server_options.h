@@ -20,6 +20,7 @@ struct ServerOptions {
   std::optional<net::SocketAddress> relay_listen;  // nullopt: none.
   std::string relay_token_file;  // Not empty: a relay process may link itself; no own relay then.
   std::string data_dir;
+  std::string admin_socket;  // Path; empty: none.
   std::string tls_cert;  // Both or none: then the server makes its own.
   std::string tls_key;
   std::vector<std::string> tls_names;  // Further names for a certificate that the server makes.
@@ -29,6 +30,7 @@ struct ServerOptions {
   std::string name = "PeerToPeer Broadcast";
   std::string greeting = "Welcome. Please log in or sign up.";
   bool signup_open = true;
+  bool allow_lookalikes = false;  // Sign-up takes names that look like others.
   RateOptions rates;
   config::Timing timing;
 };

@@ -10,6 +10,7 @@
 #include "common/crypto/password.h"
 #include "control-server/admin/csv.h"
 #include "control-server/domain/names.h"
+#include "control-server/store/lookalikes.h"
 
 namespace p2p::server {
 namespace {
@@ -25,21 +26,18 @@ struct Row {
 
 class CsvImport {
  public:
-  CsvImport(Store& store, Random& random, WallTime now)
-      : store_(store), random_(random), now_(now) {}
+  CsvImport(StoreAccess& store, Random& random, WallTime now, absl::FunctionRef<bool()> cancelled)
+      : store_(store), random_(random), now_(now), cancelled_(cancelled) {}
 
   absl::StatusOr<ImportCounts> Run(absl::string_view csv) {
     P2P_ASSIGN_OR_RETURN(const auto records, ParseCsv(csv));
     P2P_RETURN_IF_ERROR(ReadHeader(records));
     for (size_t i = 1; i < records.size(); ++i) ReadRow(records[i]);
     P2P_RETURN_IF_ERROR(Findings());  // Before anything costs a password hash.
+    P2P_RETURN_IF_ERROR(LoadExisting());
     for (const Row& row : rows_) P2P_RETURN_IF_ERROR(Prepare(row));
     P2P_RETURN_IF_ERROR(Findings());
-    const absl::Status created = store_.Group([&]() -> absl::Status {
-      for (const Account& account : fresh_) P2P_RETURN_IF_ERROR(store_.CreateAccount(account));
-      return absl::OkStatus();
-    });
-    P2P_RETURN_IF_ERROR(created);
+    P2P_RETURN_IF_ERROR(CreateAll());
     return ImportCounts{.created = fresh_.size(), .unchanged = rows_.size() - fresh_.size()};
   }
 
@@ -91,9 +89,35 @@ class CsvImport {
     rows_.push_back(std::move(row));
   }
 
+  // At once, so that a large file does not ask the store for each of its lines.
+  absl::Status LoadExisting() {
+    return store_.Read([&](Store& store) -> absl::Status {
+      P2P_ASSIGN_OR_RETURN(const auto accounts, store.ListAccounts());
+      for (const Account& account : accounts) {
+        existing_[FoldUsername(account.username)] = account.phc;
+      }
+      return absl::OkStatus();
+    });
+  }
+
+  absl::Status CreateAll() {
+    return store_.Change([&](Store& store) -> absl::Status {
+      for (const Account& account : fresh_) {
+        const absl::Status created = CreateAccountAnyway(store, account);
+        if (absl::IsAlreadyExists(created)) {
+          return absl::AbortedError(
+              absl::StrCat("username ", account.username, " was taken meanwhile; import again"));
+        }
+        P2P_RETURN_IF_ERROR(created);
+      }
+      return absl::OkStatus();
+    });
+  }
+
   absl::Status Prepare(const Row& row) {
-    const auto existing = store_.FindAccount(row.username);
-    if (absl::IsNotFound(existing.status())) {
+    if (cancelled_()) return absl::CancelledError("cancelled; nothing was imported");
+    const auto existing = existing_.find(FoldUsername(row.username));
+    if (existing == existing_.end()) {
       Account account;
       account.id = random_.NewId<UserId>();
       account.username = row.username;
@@ -102,19 +126,20 @@ class CsvImport {
       fresh_.push_back(std::move(account));
       return absl::OkStatus();
     }
-    P2P_RETURN_IF_ERROR(existing.status());
-    const bool same = hashed_ ? existing->phc == row.credential
-                              : crypto::VerifyPassword(row.credential, existing->phc);
+    const bool same = hashed_ ? existing->second == row.credential
+                              : crypto::VerifyPassword(row.credential, existing->second);
     if (!same) Find(row.line, "username exists with another password");
     return absl::OkStatus();
   }
 
-  Store& store_;
+  StoreAccess& store_;
   Random& random_;
   const WallTime now_;
+  const absl::FunctionRef<bool()> cancelled_;
   bool hashed_ = false;
   std::vector<Row> rows_;
-  std::map<std::string, size_t> lines_;  // Folded name to line.
+  std::map<std::string, size_t> lines_;          // Folded name to line.
+  std::map<std::string, std::string> existing_;  // Folded name to hash.
   std::vector<Account> fresh_;
   std::vector<std::string> findings_;
   size_t found_ = 0;
@@ -122,13 +147,17 @@ class CsvImport {
 
 }  // namespace
 
-absl::StatusOr<ImportCounts> ImportUsers(Store& store, absl::string_view csv, Random& random,
-                                         WallTime now) {
-  return CsvImport(store, random, now).Run(csv);
+absl::StatusOr<ImportCounts> ImportUsers(StoreAccess& store, absl::string_view csv, Random& random,
+                                         WallTime now, absl::FunctionRef<bool()> cancelled) {
+  return CsvImport(store, random, now, cancelled).Run(csv);
 }
 
-absl::StatusOr<std::string> ExportUsers(Store& store) {
-  P2P_ASSIGN_OR_RETURN(const auto accounts, store.ListAccounts());
+absl::StatusOr<std::string> ExportUsers(StoreAccess& access) {
+  std::vector<Account> accounts;
+  P2P_RETURN_IF_ERROR(access.Read([&](Store& store) -> absl::Status {
+    P2P_ASSIGN_OR_RETURN(accounts, store.ListAccounts());
+    return absl::OkStatus();
+  }));
   std::string out = absl::StrCat(QuoteCsvCell("username"), ",", QuoteCsvCell("phc_hash"), "\r\n");
   for (const Account& account : accounts) {
     absl::StrAppend(&out, QuoteCsvCell(account.username), ",", QuoteCsvCell(account.phc), "\r\n");

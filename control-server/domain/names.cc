@@ -5,6 +5,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "common/base/text.h"
 #include "common/wire/limits.h"
 
@@ -36,6 +37,14 @@ bool IsReservedUsername(absl::string_view name) {
 }
 
 std::string FoldUsername(absl::string_view name) { return absl::AsciiStrToLower(name); }
+
+std::string NameSkeleton(absl::string_view name) {
+  std::string out = FoldUsername(name);
+  std::replace(out.begin(), out.end(), '0', 'o');
+  std::replace(out.begin(), out.end(), '1', 'l');
+  std::replace(out.begin(), out.end(), 'i', 'l');  // A capital I looks like an l.
+  return absl::StrReplaceAll(out, {{"rn", "m"}});
+}
 
 absl::Status CheckNewUsername(absl::string_view name) {
   if (name.empty()) return absl::InvalidArgumentError("username is required");

@@ -23,6 +23,20 @@ std::string Describe(Offence offence) {
   return "";
 }
 
+std::string NextStep(WallTime start, WallTime end) {
+  if (end <= start) return "Log in again and choose a user from the list of active clients.";
+  return absl::StrCat("Wait until ", FormatRfc3339(end),
+                      ", then log in again and choose a user from the list.");
+}
+
+size_t CountingStrikes(const PenaltyRecord& record, Duration window, WallTime now) {
+  const auto since = now - std::chrono::ceil<std::chrono::milliseconds>(window);
+  return static_cast<size_t>(
+      std::count_if(record.strikes.begin(), record.strikes.end(), [&](WallTime strike) {
+        return strike != WallTime{} && strike > since;
+      }));
+}
+
 PenaltyBook::PenaltyBook(const config::Timing& timing)
     : window_(timing.penalty_window),
       cooldown_(timing.penalty_cooldown),
@@ -47,11 +61,8 @@ PenaltyBook::Penalty PenaltyBook::Penalise(UserId user, Offence offence, WallTim
                   .end = wall + std::chrono::ceil<std::chrono::milliseconds>(cooldown),
                   .until = now + cooldown,
                   .reason = Describe(offence),
-                  .next_step = "Log in again and choose a user from the list of active clients."};
-  if (cooldown > Duration::zero()) {
-    penalty.next_step = absl::StrCat("Wait until ", FormatRfc3339(penalty.end),
-                                     ", then log in again and choose a user from the list.");
-  }
+                  .next_step = {}};
+  penalty.next_step = NextStep(penalty.start, penalty.end);
   record.last = penalty;
   return penalty;
 }
@@ -62,12 +73,55 @@ std::optional<PenaltyBook::Penalty> PenaltyBook::CooldownOf(UserId user, MonoTim
   return it->second.last;
 }
 
-void PenaltyBook::Forget(MonoTime now) {
+std::optional<PenaltyRecord> PenaltyBook::RecordOf(UserId user, WallTime wall,
+                                                   MonoTime now) const {
+  const auto it = by_user_.find(user);
+  if (it == by_user_.end() || it->second.strikes.empty()) return std::nullopt;
+  const Record& known = it->second;
+  PenaltyRecord out;
+  out.account = user;
+  out.offence = known.last.offence;
+  out.start = known.last.start;
+  out.end = known.last.end;
+  out.level = known.level;
+  for (size_t i = 0; i < known.strikes.size(); ++i) {
+    out.strikes[i] = wall + std::chrono::ceil<std::chrono::milliseconds>(known.strikes[i] - now);
+  }
+  return out;
+}
+
+void PenaltyBook::Load(const PenaltyRecord& record, WallTime wall, MonoTime now) {
+  using std::chrono::milliseconds;
+  const auto oldest = -std::chrono::ceil<milliseconds>(window_);
+  const auto latest = std::chrono::ceil<milliseconds>(cooldown_max_);
+  // Clamped before it becomes nanoseconds: what is on the disk may be anything.
+  const auto from_now = [&](WallTime t) { return std::clamp(t - wall, oldest, latest); };
+  Record& known = by_user_[record.account];
+  known = Record{};
+  known.level = record.level;
+  for (const WallTime strike : record.strikes) {
+    if (strike != WallTime{}) known.strikes.push_back(now + from_now(strike));
+  }
+  known.last = Penalty{.offence = record.offence,
+                       .start = record.start,
+                       .end = std::min(record.end, wall + latest),
+                       .until = now + from_now(record.end),
+                       .reason = Describe(record.offence),
+                       .next_step = {}};
+  known.last.next_step = NextStep(known.last.start, known.last.end);
+  DropOld(known, now);
+}
+
+std::vector<UserId> PenaltyBook::Forget(MonoTime now) {
+  std::vector<UserId> gone;
   for (auto it = by_user_.begin(); it != by_user_.end();) {
     const auto current = it++;
     DropOld(current->second, now);
-    if (current->second.strikes.empty()) by_user_.erase(current);
+    if (!current->second.strikes.empty()) continue;
+    gone.push_back(current->first);
+    by_user_.erase(current);
   }
+  return gone;
 }
 
 void PenaltyBook::DropOld(Record& record, MonoTime now) const {

@@ -4,25 +4,24 @@
 #include <deque>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "common/base/id.h"
 #include "common/base/time.h"
 #include "common/config/timing.h"
+#include "control-server/domain/records.h"
 
 namespace p2p::server {
 
-// Nothing else is ever penalised: mistakes an honest user can make are answered, not punished.
-enum class Offence {
-  kUnknownName,     // No such account.
-  kUnknownAddress,  // No account was active there lately.
-  kSelf,            // One's own name, or an address at which only oneself is.
-  kMalformed,       // Neither a name nor an address.
-  kSpecialAddress,  // Unspecified, multicast, broadcast; loopback outside one's own view.
-};
-
 // One sentence for the offender; the same for every value of what was typed.
 std::string Describe(Offence offence);
+
+// What the offender can do about it.
+std::string NextStep(WallTime start, WallTime end);
+
+// How many of the penalties in `record` still count at `now`.
+size_t CountingStrikes(const PenaltyRecord& record, Duration window, WallTime now);
 
 // Whom to punish how hard. Each penalty ends the session. From the third within `penalty_window` on
 // a cool-down of the account comes on top, doubling up to the maximum; a penalty is forgotten when
@@ -43,8 +42,15 @@ class PenaltyBook {
   Penalty Penalise(UserId user, Offence offence, WallTime wall, MonoTime now);
   // The penalty in whose cool-down the account is.
   std::optional<Penalty> CooldownOf(UserId user, MonoTime now) const;
-  // Drops what no longer counts.
-  void Forget(MonoTime now);
+  // What is to be remembered across a restart; nullopt when nothing of the user counts.
+  std::optional<PenaltyRecord> RecordOf(UserId user, WallTime wall, MonoTime now) const;
+  // The reverse, in another life of the process. Whatever the wall clock did meanwhile, no cool-down
+  // gets longer than the maximum.
+  void Load(const PenaltyRecord& record, WallTime wall, MonoTime now);
+  // Forgets all penalties of the user: he may log in at once. False when there were none.
+  bool Lift(UserId user) { return by_user_.erase(user) > 0; }
+  // Drops what no longer counts and returns whose records are gone.
+  std::vector<UserId> Forget(MonoTime now);
   size_t size() const { return by_user_.size(); }
 
  private:

@@ -18,7 +18,32 @@ struct Account {
   WallTime created_at;
   bool disabled = false;
   bool admin = false;
+  // NameSkeleton(username), when this account claims it: no two claim the same. Empty: claims none.
+  std::string skeleton;
   bool operator==(const Account&) const = default;
+};
+
+// Nothing else is ever penalised: mistakes an honest user can make are answered, not punished. The
+// numbers are stored: never change one.
+enum class Offence : uint8_t {
+  kUnknownName = 0,     // No such account.
+  kUnknownAddress = 1,  // No account was active there lately.
+  kSelf = 2,            // One's own name, or an address at which only oneself is.
+  kMalformed = 3,       // Neither a name nor an address.
+  kSpecialAddress = 4,  // Unspecified, multicast, broadcast; loopback outside one's own view.
+};
+
+// The penalties of an account that still count.
+struct PenaltyRecord {
+  static constexpr size_t kMaxStrikes = 3;
+  UserId account;
+  Offence offence = Offence::kMalformed;  // The last one, with its start and end.
+  WallTime start;
+  WallTime end;
+  int level = 0;  // Cool-downs given so far: the next one is that much longer.
+  // When each one's penalty was over, oldest first; 1970 stands for none.
+  std::array<WallTime, kMaxStrikes> strikes{};
+  bool operator==(const PenaltyRecord&) const = default;
 };
 
 // An access token. The token itself is never stored.

@@ -24,6 +24,7 @@ struct ServerProfile {
   std::string name = "PeerToPeer Broadcast";
   std::string greeting = "Welcome. Please log in or sign up.";
   bool signup_open = true;
+  bool allow_lookalikes = false;  // At sign-up, names that look like others.
   crypto::PublicKey introducer_key{};
   crypto::PublicKey broadcast_key{};
 };

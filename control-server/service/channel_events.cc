@@ -106,7 +106,8 @@ EventPtr RejectedEvent(const std::string& request_id, const std::string& message
 
 grpc::Status PenaltyStatus(const PenaltyBook::Penalty& penalty) {
   return WithErrorInfo(grpc::StatusCode::PERMISSION_DENIED, penalty.reason, "PENALTY",
-                       {{"start", FormatRfc3339(penalty.start)},
+                       {{"reason", penalty.reason},
+                        {"start", FormatRfc3339(penalty.start)},
                         {"end", FormatRfc3339(penalty.end)},
                         {"next_step", penalty.next_step}});
 }

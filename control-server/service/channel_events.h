@@ -27,7 +27,8 @@ EventPtr DetachedEvent(v1::Detached::Reason reason, const std::string& message);
 // `request_id` as the client wrote it; cut when it cannot be one.
 EventPtr RejectedEvent(const std::string& request_id, const std::string& message);
 
-// PERMISSION_DENIED with ErrorInfo: reason PENALTY; metadata start, end (RFC 3339), next_step.
+// PERMISSION_DENIED with ErrorInfo: reason PENALTY; metadata reason, start, end (RFC 3339),
+// next_step.
 grpc::Status PenaltyStatus(const PenaltyBook::Penalty& penalty);
 
 }  // namespace p2p::server

@@ -13,12 +13,14 @@ namespace {
 struct Remembered {
   std::vector<AddressRecord> addresses;
   std::vector<IntroductionRecord> introductions;
+  std::vector<PenaltyRecord> penalties;
 };
 
 absl::StatusOr<Remembered> ReadRemembered(Store& store, WallTime addresses_since) {
   Remembered remembered;
   P2P_ASSIGN_OR_RETURN(remembered.addresses, store.ListAddresses(addresses_since));
   P2P_ASSIGN_OR_RETURN(remembered.introductions, store.ListIntroductions());
+  P2P_ASSIGN_OR_RETURN(remembered.penalties, store.ListPenalties());
   return remembered;
 }
 
@@ -57,6 +59,7 @@ absl::Status Hub::Load() {
               [&answer](absl::StatusOr<Remembered> r) { answer.set_value(std::move(r)); });
   P2P_ASSIGN_OR_RETURN(const Remembered remembered, answer.get_future().get());
   board_.Load(remembered.addresses);
+  penalties_.Load(remembered.penalties);
   introductions_.Load(remembered.introductions);
   for (const IntroductionRecord& record : remembered.introductions) {
     if (introductions_.Find(record.id) == nullptr) continue;
@@ -78,6 +81,20 @@ std::optional<Cooldown> Hub::CooldownOf(UserId user) const {
 
 void Hub::EndSession(TokenHash token) {
   Post([this, token] { DoEndSession(token); });
+}
+
+void Hub::EndSessionsOf(UserId user, std::string why) {
+  Post([this, user, why = std::move(why)] { DoEndSessionsOf(user, why); });
+}
+
+void Hub::ListAttached(absl::AnyInvocable<void(std::vector<AttachedSession>)> done) {
+  Post([this, done = std::move(done)]() mutable {
+    std::vector<AttachedSession> out;
+    clients_.ForEach([&out](const UserId&, const AttachedClient& client) {
+      out.push_back({client.channel->caller->token.hash, client.channel->peer.ip});
+    });
+    done(std::move(out));
+  });
 }
 
 void Hub::RequestPeer(RequestPeerOrder order, RequestPeerDone done) {
@@ -204,6 +221,20 @@ void Hub::DoEndSession(TokenHash token) {
   const char* text = expired ? "the session has ended" : "logged out";
   attachments_.Expel(*user, DetachedEvent(reason, text),
                      grpc::Status(grpc::StatusCode::UNAUTHENTICATED, text), false);
+}
+
+void Hub::DoEndSessionsOf(UserId user, const std::string& why) {
+  const auto dead = [this](const ChannelPtr& channel) {
+    return sessions_.Find(channel->caller->token.hash) == nullptr;
+  };
+  const grpc::Status status(grpc::StatusCode::UNAUTHENTICATED, why);
+  const EventPtr last = DetachedEvent(v1::Detached::SESSION_ENDED, why);
+  // Who logged in again since then keeps the new session; who was in grace does not come back.
+  const AttachedClient* client = clients_.Find(user);
+  if (client == nullptr || dead(client->channel)) attachments_.Expel(user, last, status, false);
+  for (const ChannelPtr& channel : channels_) {
+    if (channel->caller->user == user && dead(channel)) channel->outbox->End(last, status);
+  }
 }
 
 void Hub::Arm() {

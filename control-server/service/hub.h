@@ -55,6 +55,13 @@ class Hub final : public PresenceView, public PenaltyView, public SessionEnder {
   std::optional<Cooldown> CooldownOf(UserId user) const override;
   void EndSession(TokenHash token) override;
 
+  // For the operator. The account's tokens are dead already: ends its channels with
+  // Detached{SESSION_ENDED, why} and its presence, without grace.
+  void EndSessionsOf(UserId user, std::string why);
+  void LiftPenalty(UserId user) { penalties_.Lift(user); }
+  // `done` runs on the hub thread.
+  void ListAttached(absl::AnyInvocable<void(std::vector<AttachedSession>)> done);
+
   // PeeringService.
   void RequestPeer(RequestPeerOrder order, RequestPeerDone done);
   // `done(null)`: unknown, or not this caller's to see. The pointer is good during the call.
@@ -81,6 +88,7 @@ class Hub final : public PresenceView, public PenaltyView, public SessionEnder {
   void DispatchAttached(const ChannelPtr& channel, const v1::ClientEvent& event);
   void FirstEvent(const ChannelPtr& channel, const v1::ClientEvent& event);
   void DoEndSession(TokenHash token);
+  void DoEndSessionsOf(UserId user, const std::string& why);
 
   void Arm();
   void OnTimer();

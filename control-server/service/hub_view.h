@@ -35,6 +35,12 @@ class PenaltyView {
   virtual std::optional<Cooldown> CooldownOf(UserId user) const = 0;
 };
 
+// A session whose client is attached, and where it is.
+struct AttachedSession {
+  TokenHash token;
+  net::IpAddress ip;
+};
+
 class SessionEnder {
  public:
   virtual ~SessionEnder() = default;

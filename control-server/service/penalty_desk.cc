@@ -14,7 +14,34 @@ PenaltyBook::Penalty PenaltyDesk::Punish(const Caller& offender, Offence offence
                   }
                 });
   MutexLock lock(mu_);
-  return book_.Penalise(offender.user, offence, clock_.Wall(), clock_.Mono());
+  const auto penalty = book_.Penalise(offender.user, offence, clock_.Wall(), clock_.Mono());
+  Save(offender.user);
+  return penalty;
+}
+
+// Under the lock, so that records reach the store in the order in which they were made.
+void PenaltyDesk::Save(UserId user) {
+  const auto record = book_.RecordOf(user, clock_.Wall(), clock_.Mono());
+  if (!record) return;
+  store_.Submit([record = *record](Store& s) { return s.PutPenalty(record); },
+                [](const absl::Status& put) {
+                  // NotFound: the account was deleted meanwhile.
+                  if (!put.ok() && !absl::IsNotFound(put)) {
+                    LogWarning("penalty_not_stored", {{"error", put.ToString()}});
+                  }
+                });
+}
+
+void PenaltyDesk::Load(const std::vector<PenaltyRecord>& penalties) {
+  MutexLock lock(mu_);
+  for (const PenaltyRecord& record : penalties) {
+    book_.Load(record, clock_.Wall(), clock_.Mono());
+  }
+}
+
+void PenaltyDesk::Lift(UserId user) {
+  MutexLock lock(mu_);
+  book_.Lift(user);
 }
 
 std::optional<PenaltyBook::Penalty> PenaltyDesk::CooldownOf(UserId user) const {
@@ -24,7 +51,10 @@ std::optional<PenaltyBook::Penalty> PenaltyDesk::CooldownOf(UserId user) const {
 
 void PenaltyDesk::Forget() {
   MutexLock lock(mu_);
-  book_.Forget(clock_.Mono());
+  for (const UserId& user : book_.Forget(clock_.Mono())) {
+    store_.Submit([user](Store& s) { return s.DeletePenalty(user); },
+                  [](const absl::Status&) {});  // Still there after a failure: forgotten again.
+  }
 }
 
 }  // namespace p2p::server

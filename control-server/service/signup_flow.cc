@@ -5,8 +5,10 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/secret.h"
 #include "common/crypto/password.h"
+#include "control-server/domain/names.h"
 #include "control-server/service/errors.h"
 #include "control-server/service/paused_call.h"
+#include "control-server/store/lookalikes.h"
 
 namespace p2p::server {
 namespace {
@@ -25,9 +27,14 @@ class Signup : public std::enable_shared_from_this<Signup> {
   // A name that is taken costs no hash. Who creates it meanwhile is found out by CreateAccount.
   void LookForName() {
     context_.store.Read(
-        [username = username_](Store& store) { return store.FindAccount(username); },
+        [username = username_, anyway = context_.profile.allow_lookalikes](
+            Store& store) -> absl::StatusOr<Account> {
+          auto found = store.FindAccount(username);
+          if (anyway || !absl::IsNotFound(found.status())) return found;
+          return store.FindLookalike(NameSkeleton(username));
+        },
         [self = shared_from_this()](absl::StatusOr<Account> found) {
-          if (found.ok()) return self->NameIsTaken();
+          if (found.ok()) return self->NameIsTaken(found->username);
           if (!absl::IsNotFound(found.status())) {
             return self->call_.Finish(StoreFailure(found.status()));
           }
@@ -51,22 +58,30 @@ class Signup : public std::enable_shared_from_this<Signup> {
     account.username = username_;
     account.phc = std::move(phc);
     account.created_at = context_.clock.Wall();
+    if (!context_.profile.allow_lookalikes) account.skeleton = NameSkeleton(username_);
     context_.store.Submit(
-        [account = std::move(account)](Store& store) { return store.CreateAccount(account); },
+        [account = std::move(account)](Store& store) {
+          return account.skeleton.empty() ? CreateAccountAnyway(store, account)
+                                          : store.CreateAccount(account);
+        },
         [self = shared_from_this()](absl::Status created) { self->Answer(created); });
   }
 
   void Answer(const absl::Status& created) {
-    if (absl::IsAlreadyExists(created)) return NameIsTaken();
+    if (absl::IsAlreadyExists(created)) return NameIsTaken(username_);
     if (!created.ok()) return call_.Finish(StoreFailure(created));
     response_->set_message(
         absl::StrCat("Welcome, ", username_, ". Now log in with your username and password."));
     call_.Finish(grpc::Status::OK);
   }
 
-  void NameIsTaken() {
-    call_.Finish(grpc::Status(grpc::StatusCode::ALREADY_EXISTS,
-                              "username is taken, please choose another one"));
+  // `by`: the name that stands in the way.
+  void NameIsTaken(const std::string& by) {
+    const bool same = FoldUsername(by) == FoldUsername(username_);
+    call_.Finish(grpc::Status(
+        grpc::StatusCode::ALREADY_EXISTS,
+        same ? "username is taken, please choose another one"
+             : "username looks like one that is taken, please choose another one"));
   }
 
   const AccountContext& context_;

@@ -62,9 +62,16 @@ absl::Status MemoryStore::Step(absl::FunctionRef<absl::Status()> work) {
 
 // ---- Accounts -----------------------------------------------------------------------------------
 
+bool MemoryStore::ClaimIsTaken(const Account& account) const {
+  if (account.skeleton.empty()) return false;
+  return std::any_of(accounts_.begin(), accounts_.end(), [&](const auto& entry) {
+    return entry.first != account.id && entry.second.skeleton == account.skeleton;
+  });
+}
+
 absl::Status MemoryStore::CreateAccount(const Account& account) {
   const std::string name = absl::AsciiStrToLower(account.username);
-  if (accounts_.contains(account.id) || ids_by_name_.contains(name)) {
+  if (accounts_.contains(account.id) || ids_by_name_.contains(name) || ClaimIsTaken(account)) {
     return absl::AlreadyExistsError("account exists");
   }
   Set(accounts_, account.id, account);
@@ -84,6 +91,13 @@ absl::StatusOr<Account> MemoryStore::GetAccount(UserId id) {
   return it->second;
 }
 
+absl::StatusOr<Account> MemoryStore::FindLookalike(absl::string_view skeleton) {
+  for (const auto& [id, account] : accounts_) {
+    if (account.skeleton == skeleton) return account;
+  }
+  return absl::NotFoundError("no such account");
+}
+
 absl::Status MemoryStore::UpdateAccount(const Account& account) {
   const auto it = accounts_.find(account.id);
   if (it == accounts_.end()) return absl::NotFoundError("no such account");
@@ -93,6 +107,7 @@ absl::Status MemoryStore::UpdateAccount(const Account& account) {
       taken != ids_by_name_.end() && taken->second != account.id) {
     return absl::AlreadyExistsError("account exists");
   }
+  if (ClaimIsTaken(account)) return absl::AlreadyExistsError("account exists");
   Erase(ids_by_name_, old_name);
   Set(ids_by_name_, new_name, account.id);
   Set(accounts_, account.id, account);
@@ -108,6 +123,7 @@ absl::Status MemoryStore::DeleteAccount(UserId id) {
     if (key.second == id) rows.push_back(key);
   }
   for (const LedgerKey& key : rows) Erase(ledger_, key);
+  Erase(penalties_, id);
   Erase(ids_by_name_, absl::AsciiStrToLower(it->second.username));
   Erase(accounts_, id);
   return absl::OkStatus();
@@ -161,6 +177,26 @@ absl::StatusOr<std::vector<TokenRecord>> MemoryStore::ListTokens(WallTime now) {
   for (const auto& [hash, record] : tokens_) {
     if (now < record.expires_at) out.push_back(record);
   }
+  return out;
+}
+
+// ---- Penalties ----------------------------------------------------------------------------------
+
+absl::Status MemoryStore::PutPenalty(const PenaltyRecord& penalty) {
+  if (!accounts_.contains(penalty.account)) return absl::NotFoundError("no such account");
+  Set(penalties_, penalty.account, penalty);
+  return absl::OkStatus();
+}
+
+absl::Status MemoryStore::DeletePenalty(UserId account) {
+  if (!penalties_.contains(account)) return absl::NotFoundError("no penalty");
+  Erase(penalties_, account);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<PenaltyRecord>> MemoryStore::ListPenalties() {
+  std::vector<PenaltyRecord> out;
+  for (const auto& [account, penalty] : penalties_) out.push_back(penalty);
   return out;
 }
 

@@ -19,6 +19,7 @@ class MemoryStore final : public Store {
   absl::Status CreateAccount(const Account& account) override;
   absl::StatusOr<Account> FindAccount(absl::string_view username) override;
   absl::StatusOr<Account> GetAccount(UserId id) override;
+  absl::StatusOr<Account> FindLookalike(absl::string_view skeleton) override;
   absl::Status UpdateAccount(const Account& account) override;
   absl::Status DeleteAccount(UserId id) override;
   absl::StatusOr<std::vector<Account>> ListAccounts() override;
@@ -28,6 +29,10 @@ class MemoryStore final : public Store {
   absl::Status DeleteToken(TokenHash hash) override;
   absl::StatusOr<std::vector<TokenHash>> DeleteTokensOf(UserId account) override;
   absl::StatusOr<std::vector<TokenRecord>> ListTokens(WallTime now) override;
+
+  absl::Status PutPenalty(const PenaltyRecord& penalty) override;
+  absl::Status DeletePenalty(UserId account) override;
+  absl::StatusOr<std::vector<PenaltyRecord>> ListPenalties() override;
 
   absl::Status PutIntroduction(const IntroductionRecord& introduction) override;
   absl::Status AckIntroduction(RequestId id, UserId party) override;
@@ -57,6 +62,9 @@ class MemoryStore final : public Store {
   absl::Status PurgeBroadcasts(WallTime now, WallTime details_before) override;
 
  private:
+  // Somebody else claims what `account` wants to claim.
+  bool ClaimIsTaken(const Account& account) const;
+
   using LedgerKey = std::pair<BroadcastId, UserId>;
 
   // Every change of a map goes through these two, which remember the old value while a group runs.
@@ -71,6 +79,7 @@ class MemoryStore final : public Store {
   std::map<UserId, Account> accounts_;
   std::map<std::string, UserId> ids_by_name_;  // Lower-cased.
   std::map<TokenHash, TokenRecord> tokens_;
+  std::map<UserId, PenaltyRecord> penalties_;
   std::map<RequestId, IntroductionRecord> introductions_;
   std::map<std::pair<net::IpAddress, UserId>, AddressRecord> addresses_;
   std::map<BroadcastId, BroadcastRecord> broadcasts_;

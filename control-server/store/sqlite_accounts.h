@@ -13,6 +13,7 @@ class SqliteAccounts {
   explicit SqliteAccounts(SqliteDb& db) : db_(db) {}
   absl::Status Create(const Account& account);
   absl::StatusOr<Account> Find(absl::string_view username);
+  absl::StatusOr<Account> FindLookalike(absl::string_view skeleton);
   absl::StatusOr<Account> Get(UserId id);
   absl::Status Update(const Account& account);
   absl::Status Delete(UserId id);

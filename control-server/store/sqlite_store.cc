@@ -14,6 +14,7 @@ SqliteStore::SqliteStore(std::unique_ptr<SqliteDb> db)
     : db_(std::move(db)),
       accounts_(*db_),
       tokens_(*db_),
+      penalties_(*db_),
       peering_(*db_),
       broadcasts_(*db_),
       ledger_(*db_) {}
@@ -31,6 +32,10 @@ absl::StatusOr<Account> SqliteStore::FindAccount(absl::string_view username) {
 }
 
 absl::StatusOr<Account> SqliteStore::GetAccount(UserId id) { return accounts_.Get(id); }
+
+absl::StatusOr<Account> SqliteStore::FindLookalike(absl::string_view skeleton) {
+  return accounts_.FindLookalike(skeleton);
+}
 
 absl::Status SqliteStore::UpdateAccount(const Account& account) {
   return accounts_.Update(account);
@@ -53,6 +58,16 @@ absl::StatusOr<std::vector<TokenHash>> SqliteStore::DeleteTokensOf(UserId accoun
 
 absl::StatusOr<std::vector<TokenRecord>> SqliteStore::ListTokens(WallTime now) {
   return tokens_.List(now);
+}
+
+absl::Status SqliteStore::PutPenalty(const PenaltyRecord& penalty) {
+  return penalties_.Put(penalty);
+}
+
+absl::Status SqliteStore::DeletePenalty(UserId account) { return penalties_.Delete(account); }
+
+absl::StatusOr<std::vector<PenaltyRecord>> SqliteStore::ListPenalties() {
+  return penalties_.List();
 }
 
 absl::Status SqliteStore::PutIntroduction(const IntroductionRecord& introduction) {

@@ -8,6 +8,7 @@
 #include "control-server/store/sqlite_broadcasts.h"
 #include "control-server/store/sqlite_ledger.h"
 #include "control-server/store/sqlite_peering.h"
+#include "control-server/store/sqlite_penalties.h"
 #include "control-server/store/sqlite_tokens.h"
 #include "control-server/store/store.h"
 
@@ -27,6 +28,7 @@ class SqliteStore final : public Store {
   absl::Status CreateAccount(const Account& account) override;
   absl::StatusOr<Account> FindAccount(absl::string_view username) override;
   absl::StatusOr<Account> GetAccount(UserId id) override;
+  absl::StatusOr<Account> FindLookalike(absl::string_view skeleton) override;
   absl::Status UpdateAccount(const Account& account) override;
   absl::Status DeleteAccount(UserId id) override;
   absl::StatusOr<std::vector<Account>> ListAccounts() override;
@@ -36,6 +38,10 @@ class SqliteStore final : public Store {
   absl::Status DeleteToken(TokenHash hash) override;
   absl::StatusOr<std::vector<TokenHash>> DeleteTokensOf(UserId account) override;
   absl::StatusOr<std::vector<TokenRecord>> ListTokens(WallTime now) override;
+
+  absl::Status PutPenalty(const PenaltyRecord& penalty) override;
+  absl::Status DeletePenalty(UserId account) override;
+  absl::StatusOr<std::vector<PenaltyRecord>> ListPenalties() override;
 
   absl::Status PutIntroduction(const IntroductionRecord& introduction) override;
   absl::Status AckIntroduction(RequestId id, UserId party) override;
@@ -70,6 +76,7 @@ class SqliteStore final : public Store {
   std::unique_ptr<SqliteDb> db_;
   SqliteAccounts accounts_;
   SqliteTokens tokens_;
+  SqlitePenalties penalties_;
   SqlitePeering peering_;
   SqliteBroadcasts broadcasts_;
   SqliteLedger ledger_;

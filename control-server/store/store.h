@@ -41,12 +41,16 @@ class Store {
   virtual absl::Status Step(absl::FunctionRef<absl::Status()> work) = 0;
 
   // Accounts. Names compare without regard to ASCII case.
-  virtual absl::Status CreateAccount(const Account& account) = 0;  // AlreadyExists: name or id.
+  // AlreadyExists: the name, the id, or the skeleton unless that is empty.
+  virtual absl::Status CreateAccount(const Account& account) = 0;
   virtual absl::StatusOr<Account> FindAccount(absl::string_view username) = 0;  // NotFound.
   virtual absl::StatusOr<Account> GetAccount(UserId id) = 0;                    // NotFound.
-  virtual absl::Status UpdateAccount(
-      const Account& account) = 0;                    // By id. NotFound; AlreadyExists: name taken.
-  virtual absl::Status DeleteAccount(UserId id) = 0;  // With its tokens and ledger rows. NotFound.
+  // The account that claims this skeleton, which is not empty. NotFound.
+  virtual absl::StatusOr<Account> FindLookalike(absl::string_view skeleton) = 0;
+  // By id. NotFound; AlreadyExists: name or skeleton taken.
+  virtual absl::Status UpdateAccount(const Account& account) = 0;
+  // With its tokens, its penalties and its ledger rows. NotFound.
+  virtual absl::Status DeleteAccount(UserId id) = 0;
   virtual absl::StatusOr<std::vector<Account>>
   ListAccounts() = 0;  // Sorted by name without regard to case.
 
@@ -58,6 +62,11 @@ class Store {
   virtual absl::StatusOr<std::vector<TokenHash>> DeleteTokensOf(UserId account) = 0;
   virtual absl::StatusOr<std::vector<TokenRecord>> ListTokens(
       WallTime now) = 0;  // Those not expired.
+
+  // Penalties, one record an account. PutPenalty inserts or replaces; NotFound without the account.
+  virtual absl::Status PutPenalty(const PenaltyRecord& penalty) = 0;
+  virtual absl::Status DeletePenalty(UserId account) = 0;  // NotFound.
+  virtual absl::StatusOr<std::vector<PenaltyRecord>> ListPenalties() = 0;
 
   // Introductions.
   virtual absl::Status PutIntroduction(

@@ -2,15 +2,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
-#include <filesystem>
-#include <fstream>
-
-#include "CLI/CLI.hpp"
 #include "common/crypto/password.h"
-#include "control-server/admin/user_commands.h"
-#include "control-server/store/data_directory.h"
 #include "control-server/store/memory_store.h"
 
 namespace p2p::server {
@@ -27,7 +20,7 @@ constexpr WallTime kNow = WallFromMs(1'700'000'000'000);
 class UserCsvTest : public ::testing::Test {
  protected:
   absl::StatusOr<ImportCounts> Import(absl::string_view csv) {
-    return ImportUsers(store_, csv, random_, kNow);
+    return ImportUsers(access_, csv, random_, kNow);
   }
   std::string Complaint(absl::string_view csv) {
     const auto result = Import(csv);
@@ -37,6 +30,7 @@ class UserCsvTest : public ::testing::Test {
   }
   SeededRandom random_{1};
   MemoryStore store_;
+  DirectStore access_{store_};
 };
 
 TEST_F(UserCsvTest, PasswordsAreHashedAndWork) {
@@ -92,69 +86,32 @@ TEST_F(UserCsvTest, HashesFromAFileAreCheckedBeforeTheyCostAnything) {
 
 TEST_F(UserCsvTest, ExportGoesIntoAnotherStoreAndBackUnchanged) {
   ASSERT_TRUE(Import("username,password\nbob,password-2\nalice,password-1\n").ok());
-  const auto csv = ExportUsers(store_);
+  const auto csv = ExportUsers(access_);
   ASSERT_TRUE(csv.ok());
   EXPECT_THAT(*csv, ::testing::StartsWith("\"username\",\"phc_hash\"\r\n\"alice\",\"$argon2id$"));
   MemoryStore other;
-  const auto counts = ImportUsers(other, *csv, random_, kNow);
+  DirectStore access(other);
+  const auto counts = ImportUsers(access, *csv, random_, kNow);
   ASSERT_TRUE(counts.ok()) << counts.status();
   EXPECT_EQ(counts->created, 2u);
-  EXPECT_EQ(*ExportUsers(other), *csv);
+  EXPECT_EQ(*ExportUsers(access), *csv);
   EXPECT_TRUE(crypto::VerifyPassword("password-1", other.FindAccount("alice")->phc));
-  EXPECT_EQ(ImportUsers(other, *csv, random_, kNow)->unchanged, 2u);
+  EXPECT_EQ(ImportUsers(access, *csv, random_, kNow)->unchanged, 2u);
 }
 
-// The commands, on a directory of their own.
-class UserCommandsTest : public ::testing::Test {
- protected:
-  UserCommandsTest() {
-    std::string name = (std::filesystem::temp_directory_path() / "users-test-XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr) std::abort();
-    root_ = name;
-  }
-  ~UserCommandsTest() override { std::filesystem::remove_all(root_); }
-
-  absl::StatusOr<std::string> Run(const std::string& words) {
-    CLI::App app;
-    UserCommandLine line;
-    CLI::App* user = AddUserCommands(app, line);
-    app.parse(words);
-    return RunUserCommand(*user, line, data());
-  }
-  std::string File(const std::string& name, const std::string& content) {
-    std::ofstream(root_ + "/" + name) << content;
-    return root_ + "/" + name;
-  }
-  std::string data() const { return root_ + "/data"; }
-  std::string root_;
-};
-
-TEST_F(UserCommandsTest, AddListExportImport) {
-  const std::string password = File("password", "correct horse\r\nsecond line\n");
-  EXPECT_TRUE(Run("user add alice --admin --password-file " + password).ok());
-  EXPECT_TRUE(absl::IsAlreadyExists(Run("user add ALICE --password-file " + password).status()));
-  EXPECT_TRUE(absl::IsInvalidArgument(Run("user add server --password-file " + password).status()));
-  EXPECT_THAT(*Run("user list"), AllOf(HasSubstr("alice"), HasSubstr("admin")));
-  EXPECT_THAT(*Run("user list -o json"), HasSubstr("\"username\": \"alice\""));
-  EXPECT_THAT(*Run("user export"), HasSubstr("\"alice\",\"$argon2id$"));
-  EXPECT_EQ(*Run("user export " + root_ + "/out.csv"), "");
-  EXPECT_EQ(*Run("user import " + root_ + "/out.csv"), "0 created, 1 unchanged\n");
-  EXPECT_EQ(*Run("user import -o json " + File("more.csv", "username,password\nbob,12345678\n")),
-            "{\"created\":1,\"unchanged\":0}\n");
+TEST_F(UserCsvTest, NamesThatLookAlikeAreImportedAndOnlyTheFirstClaims) {
+  ASSERT_TRUE(Import("username,password\nbill,password-1\nbi1l,password-2\n").ok());
+  EXPECT_EQ(store_.FindAccount("bill")->skeleton, "blll");
+  EXPECT_EQ(store_.FindAccount("bi1l")->skeleton, "");
 }
 
-TEST_F(UserCommandsTest, PasswordFileEndsAtItsFirstLine) {
-  ASSERT_TRUE(Run("user add alice --password-file " + File("p", "correct horse\r\nmore\n")).ok());
-  EXPECT_EQ(*Run("user import " + File("same.csv", "username,password\nalice,correct horse\n")),
-            "0 created, 1 unchanged\n");
-}
-
-TEST_F(UserCommandsTest, ARunningServerIsNamedAndNothingIsTouched) {
-  const auto server = DataDirectory::Open(data());
-  ASSERT_TRUE(server.ok());
-  const auto result = Run("user list");
-  EXPECT_TRUE(absl::IsAlreadyExists(result.status()));
-  EXPECT_THAT(std::string(result.status().message()), HasSubstr("server is running"));
+TEST_F(UserCsvTest, ACancelledImportCreatesNothing) {
+  int asked = 0;
+  const auto result =
+      ImportUsers(access_, "username,password\nalice,password-1\nbob,password-2\n", random_, kNow,
+                  [&asked] { return ++asked == 2; });
+  EXPECT_TRUE(absl::IsCancelled(result.status())) << result.status();
+  EXPECT_THAT(*store_.ListAccounts(), IsEmpty());
 }
 
 }  // namespace

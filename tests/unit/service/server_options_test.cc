@@ -47,6 +47,18 @@ TEST(ServerOptionsTest, WithoutArgumentsTheProductsDefaultsHold) {
   EXPECT_TRUE(options->signup_open);
 }
 
+TEST(ServerOptionsTest, TheAdminSocketIsInTheDataDirectoryUnlessToldOtherwise) {
+  EXPECT_EQ(Parse({"--data-dir", "/d"})->admin_socket, "/d/admin.sock");
+  EXPECT_EQ(Parse({"--admin-socket", "/run/x"})->admin_socket, "/run/x");
+  EXPECT_EQ(Parse({"--admin-socket", "none"})->admin_socket, "");
+}
+
+TEST(ServerOptionsTest, NamesMayLookAlikeOnlyWhenTheFileSaysSo) {
+  EXPECT_FALSE(Parse({})->allow_lookalikes);
+  const ConfigFile file("[accounts]\nallow_lookalikes = true\n");
+  EXPECT_TRUE(Parse({"--config", file.path()})->allow_lookalikes);
+}
+
 TEST(ServerOptionsTest, ARelayProcessReplacesTheServersOwnRelay) {
   const auto linked = Parse({"--relay-listen", "none", "--relay-token-file", "/run/relay.token"});
   ASSERT_TRUE(linked.ok()) << linked.status();
@@ -94,7 +106,6 @@ TEST(ServerOptionsTest, WhatCannotWorkIsRefusedByName) {
   EXPECT_THAT(message({"--listen", "here"}), HasSubstr("--listen"));
   EXPECT_THAT(message({"--relay-listen", "4400"}), HasSubstr("--relay-listen"));
   EXPECT_THAT(message({"--http-listen", "127.0.0.1:9"}), HasSubstr("not available"));
-  EXPECT_THAT(message({"--admin-socket", "/run/x"}), HasSubstr("not available"));
   EXPECT_THAT(message({"--log-format", "xml"}), HasSubstr("--log-format"));
   EXPECT_THAT(message({"--set", "timing.nonsense=1s"}), HasSubstr("nonsense"));
   EXPECT_THAT(message({"--set", "server.listen=x"}), HasSubstr("only timing."));
