@@ -8,6 +8,16 @@
 
 namespace p2p::server {
 
+namespace {
+
+// Stores what changed about the account; its tokens die when `end_sessions`.
+absl::Status Update(Store& store, const Account& account, bool end_sessions) {
+  P2P_RETURN_IF_ERROR(store.UpdateAccount(account));
+  return end_sessions ? store.DeleteTokensOf(account.id).status() : absl::OkStatus();
+}
+
+}  // namespace
+
 absl::StatusOr<Account> FindNamed(Store& store, const std::string& username) {
   if (username.empty()) return absl::InvalidArgumentError("username is required");
   auto account = store.FindAccount(username);
@@ -54,8 +64,7 @@ absl::StatusOr<Account> UserAdmin::SetPassword(const std::string& username,
       [&](Store& store) -> absl::Status {
         P2P_ASSIGN_OR_RETURN(account, FindNamed(store, username));
         account.phc = phc;
-        P2P_RETURN_IF_ERROR(store.UpdateAccount(account));
-        return store.DeleteTokensOf(account.id).status();
+        return Update(store, account, true);
       },
       [&] { live_.EndSessions(account.id, "the operator set another password; log in with it"); }));
   return account;
@@ -67,8 +76,7 @@ absl::StatusOr<Account> UserAdmin::SetDisabled(const std::string& username, bool
       [&](Store& store) -> absl::Status {
         P2P_ASSIGN_OR_RETURN(account, FindNamed(store, username));
         account.disabled = disabled;
-        P2P_RETURN_IF_ERROR(store.UpdateAccount(account));
-        return disabled ? store.DeleteTokensOf(account.id).status() : absl::OkStatus();
+        return Update(store, account, disabled);
       },
       [&] {
         if (disabled) live_.EndSessions(account.id, "the operator disabled this account");
