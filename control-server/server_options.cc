@@ -162,9 +162,9 @@ std::string DescribeOptions(const ServerOptions& options) {
   std::string out = absl::StrCat(
       "[server]\nlisten = ", quoted(options.listen.ToString()),
       "\nrelay_listen = ", quoted(options.relay_listen ? options.relay_listen->ToString() : "none"),
-      "\ndata_dir = ", quoted(options.data_dir), "\nadmin_socket = ",
-      quoted(options.admin_socket.empty() ? "none" : options.admin_socket), "\nname = ", quoted(options.name),
-      "\ngreeting = ", quoted(options.greeting),
+      "\ndata_dir = ", quoted(options.data_dir),
+      "\nadmin_socket = ", quoted(options.admin_socket.empty() ? "none" : options.admin_socket),
+      "\nname = ", quoted(options.name), "\ngreeting = ", quoted(options.greeting),
       "\nsignup_open = ", options.signup_open ? "true" : "false",
       "\nreflection = ", options.reflection ? "true" : "false",
       "\nlog_format = ", quoted(options.log_format == LogFormat::kJson ? "json" : "text"), "\n");
@@ -174,8 +174,9 @@ std::string DescribeOptions(const ServerOptions& options) {
   if (options.max_connections) {
     absl::StrAppend(&out, "max_connections = ", *options.max_connections, "\n");
   }
-  absl::StrAppend(&out, "\n[accounts]\nallow_lookalikes = ",
-                  options.allow_lookalikes ? "true" : "false", "\n\n[tls]\n");
+  absl::StrAppend(&out,
+                  "\n[accounts]\nallow_lookalikes = ", options.allow_lookalikes ? "true" : "false",
+                  "\n\n[tls]\n");
   if (!options.tls_cert.empty()) {
     absl::StrAppend(&out, "cert = ", quoted(options.tls_cert), "\nkey = ", quoted(options.tls_key),
                     "\n");

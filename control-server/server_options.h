@@ -21,7 +21,7 @@ struct ServerOptions {
   std::string relay_token_file;  // Not empty: a relay process may link itself; no own relay then.
   std::string data_dir;
   std::string admin_socket;  // Path; empty: none.
-  std::string tls_cert;  // Both or none: then the server makes its own.
+  std::string tls_cert;      // Both or none: then the server makes its own.
   std::string tls_key;
   std::vector<std::string> tls_names;  // Further names for a certificate that the server makes.
   std::optional<uint64_t> max_connections;

@@ -24,8 +24,8 @@ grpc::ChannelArguments Unbounded() {
 class SocketChannel final : public AdminChannel {
  public:
   explicit SocketChannel(net::UniqueFd fd)
-      : stub_(v1::AdminService::NewStub(grpc::CreateCustomInsecureChannelFromFd(
-            "admin-socket", fd.Release(), Unbounded()))) {}
+      : stub_(v1::AdminService::NewStub(
+            grpc::CreateCustomInsecureChannelFromFd("admin-socket", fd.Release(), Unbounded()))) {}
   v1::AdminService::StubInterface& stub() override { return *stub_; }
 
  private:

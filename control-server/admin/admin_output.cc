@@ -50,7 +50,8 @@ std::string ToText(const v1::BroadcastInfo& info) {
   return absl::StrFormat("%s  %s  %-32s  %d of %d delivered, until %s%s%s\n",
                          Safe(info.broadcast_id()), Time(info.sent_at()), Safe(info.sender()),
                          info.delivered(), info.due(), Time(info.expires_at()),
-                         info.omit_sender() ? ", anonymous" : "", info.revoked() ? ", revoked" : "");
+                         info.omit_sender() ? ", anonymous" : "",
+                         info.revoked() ? ", revoked" : "");
 }
 
 }  // namespace
@@ -130,8 +131,9 @@ std::string Format(const v1::GetBroadcastResponse& broadcast, OutputFormat forma
 
 std::string FormatDone(const std::string& what, const v1::AdminUser& user, OutputFormat format) {
   if (format == OutputFormat::kJson) {
-    return Dump({{what, Safe(user.username())}, {"admin", user.admin()}, {"disabled", user.disabled()}},
-                -1);
+    return Dump(
+        {{what, Safe(user.username())}, {"admin", user.admin()}, {"disabled", user.disabled()}},
+        -1);
   }
   return absl::StrCat(what, " ", Safe(user.username()), user.admin() ? " (admin)" : "", "\n");
 }

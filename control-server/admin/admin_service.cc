@@ -71,8 +71,7 @@ grpc::Status AdminService::ImportUsers(grpc::ServerContext* context,
                                        const v1::ImportUsersRequest* request,
                                        v1::ImportUsersResponse* response) {
   // A long import must not hold up the end of the server.
-  const auto counts =
-      users_.Import(request->csv(), [context] { return context->IsCancelled(); });
+  const auto counts = users_.Import(request->csv(), [context] { return context->IsCancelled(); });
   if (!counts.ok()) return ToOperator(counts.status());
   response->set_created(static_cast<uint32_t>(counts->created));
   response->set_unchanged(static_cast<uint32_t>(counts->unchanged));
@@ -137,8 +136,7 @@ grpc::Status AdminService::ListAllBroadcasts(grpc::ServerContext*, const v1::Lis
   const WallTime since = parts_.clock.Wall() - std::chrono::duration_cast<WallTime::duration>(
                                                    parts_.timing.ledger_detail);
   return ToOperator(parts_.store.Read([&](Store& store) -> absl::Status {
-    P2P_ASSIGN_OR_RETURN(*response,
-                         ReportBroadcasts(store, {.user = {}, .admin = true}, since));
+    P2P_ASSIGN_OR_RETURN(*response, ReportBroadcasts(store, {.user = {}, .admin = true}, since));
     return absl::OkStatus();
   }));
 }
@@ -152,8 +150,8 @@ grpc::Status AdminService::GetAnyBroadcast(grpc::ServerContext*,
   }
   parts_.live.FlushDeliveries();
   return ToOperator(parts_.store.Read([&](Store& store) -> absl::Status {
-    P2P_ASSIGN_OR_RETURN(*response, ReportBroadcast(store, *id, {.user = {}, .admin = true},
-                                                    parts_.clock.Wall()));
+    P2P_ASSIGN_OR_RETURN(
+        *response, ReportBroadcast(store, *id, {.user = {}, .admin = true}, parts_.clock.Wall()));
     return absl::OkStatus();
   }));
 }

@@ -29,10 +29,9 @@ absl::StatusOr<sockaddr_un> AddressOf(const std::string& path) {
   address.sun_family = AF_UNIX;
   // One byte stays for the terminating zero.
   if (path.empty() || path.size() >= sizeof address.sun_path) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--admin-socket: the path ", path, " has ", path.size(),
-                     " bytes, a socket's may have ", sizeof address.sun_path - 1,
-                     "; choose a shorter one, or none"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--admin-socket: the path ", path, " has ", path.size(), " bytes, a socket's may have ",
+        sizeof address.sun_path - 1, "; choose a shorter one, or none"));
   }
   std::memcpy(address.sun_path, path.data(), path.size());
   return address;

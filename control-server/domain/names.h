@@ -19,8 +19,9 @@ bool IsReservedUsername(absl::string_view name);
 // by.
 std::string FoldUsername(absl::string_view name);
 
-// What a name looks like at a glance: folded, with 0 as o, 1 and i as l, and rn as m. Names with the
-// same skeleton can be taken for each other. The migration of the store computes the same in SQL.
+// What a name looks like at a glance: folded, with 0 as o, 1 and i as l, and rn as m. Names with
+// the same skeleton can be taken for each other. The migration of the store computes the same in
+// SQL.
 std::string NameSkeleton(absl::string_view name);
 
 // InvalidArgument whose message starts with "username" unless `name` may be given to a new account.

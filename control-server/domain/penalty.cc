@@ -32,9 +32,8 @@ std::string NextStep(WallTime start, WallTime end) {
 size_t CountingStrikes(const PenaltyRecord& record, Duration window, WallTime now) {
   const auto since = now - std::chrono::ceil<std::chrono::milliseconds>(window);
   return static_cast<size_t>(
-      std::count_if(record.strikes.begin(), record.strikes.end(), [&](WallTime strike) {
-        return strike != WallTime{} && strike > since;
-      }));
+      std::count_if(record.strikes.begin(), record.strikes.end(),
+                    [&](WallTime strike) { return strike != WallTime{} && strike > since; }));
 }
 
 PenaltyBook::PenaltyBook(const config::Timing& timing)
@@ -73,8 +72,7 @@ std::optional<PenaltyBook::Penalty> PenaltyBook::CooldownOf(UserId user, MonoTim
   return it->second.last;
 }
 
-std::optional<PenaltyRecord> PenaltyBook::RecordOf(UserId user, WallTime wall,
-                                                   MonoTime now) const {
+std::optional<PenaltyRecord> PenaltyBook::RecordOf(UserId user, WallTime wall, MonoTime now) const {
   const auto it = by_user_.find(user);
   if (it == by_user_.end() || it->second.strikes.empty()) return std::nullopt;
   const Record& known = it->second;

@@ -44,8 +44,8 @@ class PenaltyBook {
   std::optional<Penalty> CooldownOf(UserId user, MonoTime now) const;
   // What is to be remembered across a restart; nullopt when nothing of the user counts.
   std::optional<PenaltyRecord> RecordOf(UserId user, WallTime wall, MonoTime now) const;
-  // The reverse, in another life of the process. Whatever the wall clock did meanwhile, no cool-down
-  // gets longer than the maximum.
+  // The reverse, in another life of the process. Whatever the wall clock did meanwhile, no
+  // cool-down gets longer than the maximum.
   void Load(const PenaltyRecord& record, WallTime wall, MonoTime now);
   // Forgets all penalties of the user: he may log in at once. False when there were none.
   bool Lift(UserId user) { return by_user_.erase(user) > 0; }

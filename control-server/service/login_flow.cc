@@ -89,8 +89,8 @@ class Login : public std::enable_shared_from_this<Login> {
     record_.expires_at = record_.issued_at + std::chrono::duration_cast<std::chrono::milliseconds>(
                                                  context_.timing.access_token);
     context_.store.Submit(
-        [record = record_, phc = account_.phc](
-            Store& store) -> absl::StatusOr<std::vector<TokenHash>> {
+        [record = record_,
+         phc = account_.phc](Store& store) -> absl::StatusOr<std::vector<TokenHash>> {
           // Disabled, deleted or given another password while this one was being verified.
           const auto account = store.GetAccount(record.account);
           if (!account.ok()) return account.status();

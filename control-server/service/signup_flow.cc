@@ -27,8 +27,8 @@ class Signup : public std::enable_shared_from_this<Signup> {
   // A name that is taken costs no hash. Who creates it meanwhile is found out by CreateAccount.
   void LookForName() {
     context_.store.Read(
-        [username = username_, anyway = context_.profile.allow_lookalikes](
-            Store& store) -> absl::StatusOr<Account> {
+        [username = username_,
+         anyway = context_.profile.allow_lookalikes](Store& store) -> absl::StatusOr<Account> {
           auto found = store.FindAccount(username);
           if (anyway || !absl::IsNotFound(found.status())) return found;
           return store.FindLookalike(NameSkeleton(username));
@@ -78,10 +78,10 @@ class Signup : public std::enable_shared_from_this<Signup> {
   // `by`: the name that stands in the way.
   void NameIsTaken(const std::string& by) {
     const bool same = FoldUsername(by) == FoldUsername(username_);
-    call_.Finish(grpc::Status(
-        grpc::StatusCode::ALREADY_EXISTS,
-        same ? "username is taken, please choose another one"
-             : "username looks like one that is taken, please choose another one"));
+    call_.Finish(
+        grpc::Status(grpc::StatusCode::ALREADY_EXISTS,
+                     same ? "username is taken, please choose another one"
+                          : "username looks like one that is taken, please choose another one"));
   }
 
   const AccountContext& context_;

@@ -26,7 +26,8 @@ absl::StatusOr<Account> One(Query& query) {
 
 absl::Status SqliteAccounts::Create(const Account& account) {
   return db_.Atomically([&]() -> absl::Status {
-    Query insert(db_, "INSERT INTO accounts (" P2P_ACCOUNT_COLUMNS ") VALUES (?, ?, ?, ?, ?, ?, ?)");
+    Query insert(db_,
+                 "INSERT INTO accounts (" P2P_ACCOUNT_COLUMNS ") VALUES (?, ?, ?, ?, ?, ?, ?)");
     insert.Blob(account.id.view()).Text(account.username).Text(account.phc);
     insert.Time(account.created_at).Int(account.disabled).Int(account.admin);
     insert.Text(account.skeleton).Run();
@@ -50,8 +51,8 @@ absl::StatusOr<Account> SqliteAccounts::FindLookalike(absl::string_view skeleton
   absl::StatusOr<Account> out;
   const absl::Status status = db_.Reading([&]() -> absl::Status {
     // The second condition lets SQLite use the index.
-    Query query(db_, "SELECT " P2P_ACCOUNT_COLUMNS
-                     " FROM accounts WHERE skeleton = ? AND skeleton <> ''");
+    Query query(
+        db_, "SELECT " P2P_ACCOUNT_COLUMNS " FROM accounts WHERE skeleton = ? AND skeleton <> ''");
     query.Text(skeleton);
     out = One(query);
     return out.status();

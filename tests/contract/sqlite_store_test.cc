@@ -13,6 +13,7 @@
 #include "common/base/check.h"
 #include "common/base/random.h"
 #include "common/net/file.h"
+#include "control-server/domain/names.h"
 #include "control-server/store/migrations.h"
 #include "control-server/store/store_queue.h"
 #include "tests/fakes/power_vfs.h"
@@ -93,6 +94,32 @@ TEST_F(SqliteStoreTest, FileOfANewerProgramIsRefusedAndLeftAlone) {
   const auto store = SqliteStore::Open(path_);
   EXPECT_TRUE(absl::IsFailedPrecondition(store.status())) << store.status();
   EXPECT_THAT(std::string(store.status().message()), HasSubstr("999"));
+}
+
+// A file of the first version: its accounts get the skeletons that the program would give them.
+TEST_F(SqliteStoreTest, TheMigrationGivesEachLookOnceToTheOldest) {
+  {
+    SQLite::Database old(path_, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
+    old.exec(Migrations()[0]);
+    old.exec("PRAGMA user_version = 1");
+    int64_t created = 0;
+    for (const char* name : {"bill", "Bi1L", "b1II", "RNarnrrnn", "m0rn-i.1_l", "bob"}) {
+      SQLite::Statement insert(old,
+                               "INSERT INTO accounts VALUES (randomblob(16), ?, 'x', ?, 0, 0)");
+      insert.bind(1, name);
+      insert.bind(2, ++created);
+      insert.exec();
+    }
+  }
+  const auto store = Open();
+  const auto accounts = store->ListAccounts();
+  ASSERT_TRUE(accounts.ok());
+  ASSERT_EQ(accounts->size(), 6u);
+  for (const Account& account : *accounts) {
+    const bool younger = account.username == "Bi1L" || account.username == "b1II";
+    EXPECT_EQ(account.skeleton, younger ? "" : NameSkeleton(account.username)) << account.username;
+  }
+  EXPECT_EQ(store->FindLookalike("blll")->username, "bill");
 }
 
 TEST_F(SqliteStoreTest, DamageIsFoundAtStart) {

@@ -270,6 +270,55 @@ TYPED_TEST(StoreContractTest, AccountsAreListedByNameWithoutRegardToCase) {
   EXPECT_THAT(names, ElementsAre("alice", "b_b", "bob", "Carol"));
 }
 
+// ---- Names that look alike, penalties
+// ------------------------------------------------------------
+
+TYPED_TEST(StoreContractTest, NoTwoAccountsClaimTheSameSkeletonAndAnyNumberClaimsNone) {
+  Account bill = this->NewAccount("bill");
+  bill.skeleton = "blll";
+  Account other = this->NewAccount("bi1l");
+  other.skeleton = "blll";
+  ASSERT_TRUE(this->store().CreateAccount(bill).ok());
+  EXPECT_TRUE(absl::IsAlreadyExists(this->store().CreateAccount(other)));
+  EXPECT_EQ(*this->store().FindLookalike("blll"), bill);
+  EXPECT_TRUE(absl::IsNotFound(this->store().FindLookalike("bob").status()));
+  other.skeleton = "";
+  ASSERT_TRUE(this->store().CreateAccount(other).ok());
+  this->Created("bob");  // Claims none either.
+  other.skeleton = "blll";
+  EXPECT_TRUE(absl::IsAlreadyExists(this->store().UpdateAccount(other)));
+  ASSERT_TRUE(this->store().DeleteAccount(bill.id).ok());
+  EXPECT_TRUE(this->store().UpdateAccount(other).ok());
+  this->Reopen();
+  EXPECT_EQ(*this->store().FindLookalike("blll"), other);
+}
+
+TYPED_TEST(StoreContractTest, PenaltiesAreOneAnAccountAndGoWithIt) {
+  const Account alice = this->Created("alice");
+  const Account bob = this->Created("bob");
+  PenaltyRecord penalty;
+  penalty.account = alice.id;
+  penalty.offence = Offence::kSelf;
+  penalty.start = kNow;
+  penalty.end = kNow + 60s;
+  penalty.level = 1;
+  penalty.strikes = {kNow - 2s, kNow - 1s, kNow + 60s};
+  ASSERT_TRUE(this->store().PutPenalty(penalty).ok());
+  penalty.level = 2;
+  ASSERT_TRUE(this->store().PutPenalty(penalty).ok());
+  PenaltyRecord other;
+  other.account = bob.id;
+  ASSERT_TRUE(this->store().PutPenalty(other).ok());
+  this->Reopen();
+  EXPECT_THAT(*this->store().ListPenalties(), UnorderedElementsAre(penalty, other));
+  EXPECT_TRUE(this->store().DeletePenalty(bob.id).ok());
+  EXPECT_TRUE(absl::IsNotFound(this->store().DeletePenalty(bob.id)));
+  EXPECT_THAT(*this->store().ListPenalties(), ElementsAre(penalty));
+  ASSERT_TRUE(this->store().DeleteAccount(alice.id).ok());
+  EXPECT_THAT(*this->store().ListPenalties(), IsEmpty());
+  EXPECT_TRUE(absl::IsNotFound(this->store().PutPenalty(penalty)));
+}
+
 // ---- Tokens -------------------------------------------------------------------------------------
 
 TYPED_TEST(StoreContractTest, TokensComeBackAsTheyWere) {

@@ -98,10 +98,9 @@ TEST_F(OperatorCommandsTest, AccountsOfAStoppedServer) {
   EXPECT_TRUE(absl::IsInvalidArgument(Run("broadcast status 12").status()));
   EXPECT_TRUE(absl::IsNotFound(Run("broadcast status " + std::string(32, '0')).status()));
   EXPECT_EQ(*Run("user delete alice"), "deleted alice\n");
-  for (const std::string command : {"user passwd nobody1" + password,
-                                    std::string("user disable nobody1"),
-                                    std::string("user delete nobody1"),
-                                    std::string("session kick nobody1")}) {
+  for (const std::string command :
+       {"user passwd nobody1" + password, std::string("user disable nobody1"),
+        std::string("user delete nobody1"), std::string("session kick nobody1")}) {
     const auto result = Run(command);
     EXPECT_TRUE(absl::IsNotFound(result.status())) << command;
     EXPECT_THAT(std::string(result.status().message()), HasSubstr("there is no user nobody1"));

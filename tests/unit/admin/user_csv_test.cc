@@ -107,9 +107,8 @@ TEST_F(UserCsvTest, NamesThatLookAlikeAreImportedAndOnlyTheFirstClaims) {
 
 TEST_F(UserCsvTest, ACancelledImportCreatesNothing) {
   int asked = 0;
-  const auto result =
-      ImportUsers(access_, "username,password\nalice,password-1\nbob,password-2\n", random_, kNow,
-                  [&asked] { return ++asked == 2; });
+  const auto result = ImportUsers(access_, "username,password\nalice,password-1\nbob,password-2\n",
+                                  random_, kNow, [&asked] { return ++asked == 2; });
   EXPECT_TRUE(absl::IsCancelled(result.status())) << result.status();
   EXPECT_THAT(*store_.ListAccounts(), IsEmpty());
 }

@@ -40,6 +40,14 @@ TEST(NamesTest, NamesThatDifferInCaseOnlyAreOne) {
   EXPECT_EQ(FoldUsername("Al.Ice-9"), FoldUsername("aL.iCE-9"));
 }
 
+TEST(NamesTest, NamesThatCanBeTakenForEachOtherHaveOneSkeleton) {
+  EXPECT_EQ(NameSkeleton("Bob"), NameSkeleton("b0b"));
+  EXPECT_EQ(NameSkeleton("Bill"), NameSkeleton("B1Il"));
+  EXPECT_EQ(NameSkeleton("modern"), NameSkeleton("modem"));
+  EXPECT_NE(NameSkeleton("alice"), NameSkeleton("a.lice"));
+  EXPECT_NE(NameSkeleton("user10"), NameSkeleton("user11"));
+}
+
 TEST(PasswordTest, CountsCharactersNotBytes) {
   std::string wide;
   for (int i = 0; i < 256; ++i) wide += "\xF0\x9F\x98\x80";
