@@ -28,7 +28,8 @@ absl::Status QueuedStore::Read(absl::FunctionRef<absl::Status(Store&)> work) {
 absl::Status DirectStore::Change(absl::FunctionRef<absl::Status(Store&)> work,
                                  absl::FunctionRef<void()> then) {
   MutexLock lock(mu_);
-  const absl::Status status = store_.Group([&] { return work(store_); });
+  Store& store = store_;
+  const absl::Status status = store.Group([&] { return work(store); });
   if (status.ok()) then();
   return status;
 }
