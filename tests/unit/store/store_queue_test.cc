@@ -213,6 +213,9 @@ class FailingStore : public Store {
     return inner_.FindAccount(n);
   }
   absl::StatusOr<Account> GetAccount(UserId id) override { return inner_.GetAccount(id); }
+  absl::StatusOr<Account> FindLookalike(absl::string_view s) override {
+    return inner_.FindLookalike(s);
+  }
   absl::Status UpdateAccount(const Account& a) override { return inner_.UpdateAccount(a); }
   absl::Status DeleteAccount(UserId id) override { return inner_.DeleteAccount(id); }
   absl::StatusOr<std::vector<Account>> ListAccounts() override { return inner_.ListAccounts(); }
@@ -225,6 +228,11 @@ class FailingStore : public Store {
   }
   absl::StatusOr<std::vector<TokenRecord>> ListTokens(WallTime now) override {
     return inner_.ListTokens(now);
+  }
+  absl::Status PutPenalty(const PenaltyRecord& p) override { return inner_.PutPenalty(p); }
+  absl::Status DeletePenalty(UserId a) override { return inner_.DeletePenalty(a); }
+  absl::StatusOr<std::vector<PenaltyRecord>> ListPenalties() override {
+    return inner_.ListPenalties();
   }
   absl::Status PutIntroduction(const IntroductionRecord& i) override {
     return inner_.PutIntroduction(i);
