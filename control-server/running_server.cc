@@ -30,6 +30,13 @@ void RunningServer::FlushDeliveries() {
   done.get();
 }
 
+void RunningServer::WithdrawBroadcast(BroadcastId id) {
+  auto answer = std::make_shared<std::promise<void>>();
+  auto done = answer->get_future();
+  broadcasts_.Withdraw(id, [answer] { answer->set_value(); });
+  done.get();
+}
+
 std::optional<LiveLimits> RunningServer::Limits() {
   rlimit files{};
   ::getrlimit(RLIMIT_NOFILE, &files);

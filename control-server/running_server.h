@@ -24,6 +24,7 @@ class RunningServer final : public LiveServer {
   void LiftPenalty(UserId user) override { hub_.LiftPenalty(user); }
   std::vector<Attached> ListAttached() override;
   void FlushDeliveries() override;
+  void WithdrawBroadcast(BroadcastId id) override;
   std::optional<LiveLimits> Limits() override;
 
  private:

@@ -129,6 +129,11 @@ std::string Format(const v1::GetBroadcastResponse& broadcast, OutputFormat forma
   return format == OutputFormat::kJson ? Dump(json) : text;
 }
 
+std::string Format(const v1::RevokeBroadcastResponse& revoked, OutputFormat format) {
+  if (format == OutputFormat::kJson) return Dump(ToJson(revoked.broadcast()));
+  return ToText(revoked.broadcast());
+}
+
 std::string FormatDone(const std::string& what, const v1::AdminUser& user, OutputFormat format) {
   if (format == OutputFormat::kJson) {
     return Dump(

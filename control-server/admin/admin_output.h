@@ -15,6 +15,7 @@ std::string Format(const v1::ListSessionsResponse& sessions, OutputFormat format
 std::string Format(const v1::ListPenaltiesResponse& penalties, OutputFormat format);
 std::string Format(const v1::ListBroadcastsResponse& broadcasts, OutputFormat format);
 std::string Format(const v1::GetBroadcastResponse& broadcast, OutputFormat format);
+std::string Format(const v1::RevokeBroadcastResponse& revoked, OutputFormat format);
 // What happened to one account: `added alice`, {"added":"alice",…}.
 std::string FormatDone(const std::string& what, const v1::AdminUser& user, OutputFormat format);
 

@@ -10,6 +10,12 @@
 namespace p2p::server {
 namespace {
 
+constexpr ReportViewer kOperator{.user = {}, .admin = true};
+
+grpc::Status BadBroadcastId() {
+  return grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "broadcast_id is not 32 hex digits");
+}
+
 // Errors that were made for the operator pass; those of the store get its words.
 grpc::Status ToOperator(const absl::Status& status) {
   switch (status.code()) {
@@ -136,7 +142,7 @@ grpc::Status AdminService::ListAllBroadcasts(grpc::ServerContext*, const v1::Lis
   const WallTime since = parts_.clock.Wall() - std::chrono::duration_cast<WallTime::duration>(
                                                    parts_.timing.ledger_detail);
   return ToOperator(parts_.store.Read([&](Store& store) -> absl::Status {
-    P2P_ASSIGN_OR_RETURN(*response, ReportBroadcasts(store, {.user = {}, .admin = true}, since));
+    P2P_ASSIGN_OR_RETURN(*response, ReportBroadcasts(store, kOperator, since));
     return absl::OkStatus();
   }));
 }
@@ -145,22 +151,28 @@ grpc::Status AdminService::GetAnyBroadcast(grpc::ServerContext*,
                                            const v1::GetBroadcastRequest* request,
                                            v1::GetBroadcastResponse* response) {
   const auto id = BroadcastId::FromHex(request->broadcast_id());
-  if (!id) {
-    return grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "broadcast_id is not 32 hex digits");
-  }
+  if (!id) return BadBroadcastId();
   parts_.live.FlushDeliveries();
   return ToOperator(parts_.store.Read([&](Store& store) -> absl::Status {
-    P2P_ASSIGN_OR_RETURN(
-        *response, ReportBroadcast(store, *id, {.user = {}, .admin = true}, parts_.clock.Wall()));
+    P2P_ASSIGN_OR_RETURN(*response, ReportBroadcast(store, *id, kOperator, parts_.clock.Wall()));
     return absl::OkStatus();
   }));
 }
 
 grpc::Status AdminService::RevokeAnyBroadcast(grpc::ServerContext*,
-                                              const v1::RevokeBroadcastRequest*,
-                                              v1::RevokeBroadcastResponse*) {
-  return grpc::Status(grpc::StatusCode::UNIMPLEMENTED,
-                      "this server cannot take broadcasts back yet");
+                                              const v1::RevokeBroadcastRequest* request,
+                                              v1::RevokeBroadcastResponse* response) {
+  const auto id = BroadcastId::FromHex(request->broadcast_id());
+  if (!id) return BadBroadcastId();
+  parts_.live.FlushDeliveries();
+  const absl::Status revoked = parts_.store.Change([&](Store& store) -> absl::Status {
+    P2P_ASSIGN_OR_RETURN(v1::GetBroadcastResponse report,
+                         RevokeAndReport(store, *id, kOperator, parts_.clock.Wall()));
+    response->mutable_broadcast()->Swap(report.mutable_broadcast());
+    return absl::OkStatus();
+  });
+  if (revoked.ok()) parts_.live.WithdrawBroadcast(*id);
+  return ToOperator(revoked);
 }
 
 grpc::Status AdminService::GetLimits(grpc::ServerContext*, const v1::GetLimitsRequest*,

@@ -35,6 +35,8 @@ class LiveServer {
   virtual std::vector<Attached> ListAttached() { return {}; }
   // What is known about deliveries is in the store afterwards.
   virtual void FlushDeliveries() {}
+  // The store has it as taken back: it is out of the relay and of every queue afterwards.
+  virtual void WithdrawBroadcast(BroadcastId) {}
   // nullopt: nothing runs.
   virtual std::optional<LiveLimits> Limits() { return std::nullopt; }
 };

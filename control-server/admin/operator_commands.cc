@@ -76,6 +76,11 @@ class Runner {
     if (broadcast.got_subcommand("list")) {
       return List(&Stub::ListAllBroadcasts, v1::ListBroadcastsRequest());
     }
+    if (broadcast.got_subcommand("revoke")) {
+      v1::RevokeBroadcastRequest request;
+      request.set_broadcast_id(line_.name);
+      return List(&Stub::RevokeAnyBroadcast, request);
+    }
     v1::GetBroadcastRequest request;
     request.set_broadcast_id(line_.name);
     return List(&Stub::GetAnyBroadcast, request);
@@ -226,6 +231,9 @@ OperatorCommands AddOperatorCommands(CLI::App& app, OperatorLine& line) {
   commands.broadcast = AddGroup(app, "broadcast", "announcements of the last 24 hours");
   AddCommand(commands.broadcast, "list", "newest first, without their texts", line);
   AddName(AddCommand(commands.broadcast, "status", "who got it, and how", line), "id", line);
+  AddName(
+      AddCommand(commands.broadcast, "revoke", "take it back: who has not got it will not", line),
+      "id", line);
   return commands;
 }
 

@@ -262,24 +262,29 @@ void BroadcastDesk::Tick() {
 void BroadcastDesk::Revoke(BroadcastId id, ReportViewer viewer, WallTime now, Revoked done) {
   Flush([this, id, viewer, now, done = std::move(done)]() mutable {
     store_.Submit(
-        [id, viewer, now](Store& store) -> absl::StatusOr<v1::GetBroadcastResponse> {
-          P2P_RETURN_IF_ERROR(ReportBroadcast(store, id, viewer, now).status());
-          P2P_RETURN_IF_ERROR(store.RevokeBroadcast(id));
-          return ReportBroadcast(store, id, viewer, now);
-        },
+        [id, viewer, now](Store& store) { return RevokeAndReport(store, id, viewer, now); },
         [this, id,
          done = std::move(done)](absl::StatusOr<v1::GetBroadcastResponse> report) mutable {
           asio::post(hub_,
                      [this, id, report = std::move(report), done = std::move(done)]() mutable {
-                       if (report.ok()) {
-                         DeliveryOrders orders;
-                         delivery_.OnRevoked(id, orders);
-                         CarryOut(std::move(orders));
-                       }
+                       if (report.ok()) OnRevoked(id);
                        done(std::move(report));
                      });
         });
   });
+}
+
+void BroadcastDesk::Withdraw(BroadcastId id, absl::AnyInvocable<void()> then) {
+  asio::post(hub_, [this, id, then = std::move(then)]() mutable {
+    OnRevoked(id);
+    then();
+  });
+}
+
+void BroadcastDesk::OnRevoked(BroadcastId id) {
+  DeliveryOrders orders;
+  delivery_.OnRevoked(id, orders);
+  CarryOut(std::move(orders));
 }
 
 // ---- Carrying out -------------------------------------------------------------------------------

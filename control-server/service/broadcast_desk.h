@@ -75,6 +75,10 @@ class BroadcastDesk final : public AttachmentListener, public relay::RelayEvents
   using Revoked = absl::AnyInvocable<void(absl::StatusOr<v1::GetBroadcastResponse>)>;
   void Revoke(BroadcastId id, ReportViewer viewer, WallTime now, Revoked done);
 
+  // Any thread. For who has marked the broadcast in the store as taken back without Revoke: `then`
+  // runs on the hub thread once it is out of the relay and of every queue.
+  void Withdraw(BroadcastId id, absl::AnyInvocable<void()> then);
+
   // Any thread. `then` runs on the hub thread after everything known about deliveries was handed to
   // the store queue: what it reads there is up to date.
   void Flush(absl::AnyInvocable<void()> then);
@@ -117,6 +121,7 @@ class BroadcastDesk final : public AttachmentListener, public relay::RelayEvents
   void OnStored(const absl::StatusOr<Stored>& stored, const std::array<uint8_t, 32>& digest,
                 MonoTime expires, Done done);
   void Adopt(const BroadcastRecord& record, MonoTime expires);
+  void OnRevoked(BroadcastId id);
   void CarryOut(DeliveryOrders orders);
   void PushOnChannel(ConnId conn, BroadcastId id);
   void Forget(BroadcastId id);

@@ -77,6 +77,13 @@ absl::StatusOr<v1::GetBroadcastResponse> ReportBroadcast(Store& store, Broadcast
   return out;
 }
 
+absl::StatusOr<v1::GetBroadcastResponse> RevokeAndReport(Store& store, BroadcastId id,
+                                                         const ReportViewer& viewer, WallTime now) {
+  P2P_RETURN_IF_ERROR(ReportBroadcast(store, id, viewer, now).status());
+  P2P_RETURN_IF_ERROR(store.RevokeBroadcast(id));
+  return ReportBroadcast(store, id, viewer, now);
+}
+
 absl::StatusOr<v1::ListBroadcastsResponse> ReportBroadcasts(Store& store,
                                                             const ReportViewer& viewer,
                                                             WallTime since) {

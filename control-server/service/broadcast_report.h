@@ -22,6 +22,10 @@ void SetTimestamp(WallTime t, google::protobuf::Timestamp& out);
 absl::StatusOr<v1::GetBroadcastResponse> ReportBroadcast(Store& store, BroadcastId id,
                                                          const ReportViewer& viewer, WallTime now);
 
+// Marks it as taken back, and reports it. NotFound as above, and then nothing has changed.
+absl::StatusOr<v1::GetBroadcastResponse> RevokeAndReport(Store& store, BroadcastId id,
+                                                         const ReportViewer& viewer, WallTime now);
+
 absl::StatusOr<v1::ListBroadcastsResponse> ReportBroadcasts(Store& store,
                                                             const ReportViewer& viewer,
                                                             WallTime since);

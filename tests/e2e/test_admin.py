@@ -221,6 +221,34 @@ def test_broadcasts_are_listed_with_their_deliveries(world):
     equal(listed(world, server.data_dir, "broadcast", "status", sent)["delivered"], 2, "on the stopped server")
 
 
+def test_a_broadcast_is_taken_back_by_the_operator(world):
+    server = world.server()
+    alice = world.member(server, "alice")
+    sent = {}
+    for text in ("first", "second", "third"):
+        alice.send(cmd="broadcast", text=text)
+        sent[text] = alice.expect("broadcast_sent")["id"]
+        alice.expect("broadcast", id=sent[text])
+    wait_for("the delivery is in the ledger",
+             lambda: listed(world, server.data_dir, "broadcast", "status", sent["first"])["delivered"] == 1)
+    answer = listed(world, server.data_dir, "broadcast", "revoke", sent["first"])
+    equal((answer["broadcast_id"], answer["revoked"], answer["delivered"]), (sent["first"], True, 1), "answer")
+    check("revoked" in operate(world, server.data_dir, "broadcast", "revoke", sent["first"]), "twice is no error")
+    bob = world.member(server, "bob")  # Who comes later gets the others only.
+    for text in ("second", "third"):
+        bob.expect("broadcast", id=sent[text])
+    equal([e["id"] for e in bob.seen("broadcast") if e["id"] == sent["first"]], [], "bob got what was taken back")
+    equal(server.stop(), 0, "exit code")
+    check(listed(world, server.data_dir, "broadcast", "revoke", sent["second"])["revoked"], "on the stopped server")
+    again = world.server()
+    carol = world.member(again, "carol")
+    carol.expect("broadcast", id=sent["third"])
+    equal([e["id"] for e in carol.seen("broadcast")], [sent["third"]], "what carol got")
+    revoked = {b["broadcast_id"]: b["revoked"] for b in listed(world, again.data_dir, "broadcast", "list")}
+    equal(revoked, {sent["first"]: True, sent["second"]: True, sent["third"]: False}, "list")
+    check("no such" in operate(world, again.data_dir, "broadcast", "revoke", "0" * 32, code=1).lower(), "an unknown id")
+
+
 def test_names_that_look_alike_are_refused_at_sign_up(world):
     import grpc
     config = world.path("server.toml")

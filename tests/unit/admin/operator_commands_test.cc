@@ -97,8 +97,10 @@ TEST_F(OperatorCommandsTest, AccountsOfAStoppedServer) {
   EXPECT_EQ(*Run("broadcast list -o json"), "[]\n");
   EXPECT_TRUE(absl::IsInvalidArgument(Run("broadcast status 12").status()));
   EXPECT_TRUE(absl::IsNotFound(Run("broadcast status " + std::string(32, '0')).status()));
+  EXPECT_TRUE(absl::IsInvalidArgument(Run("broadcast revoke 12").status()));
+  EXPECT_TRUE(absl::IsNotFound(Run("broadcast revoke " + std::string(32, '0')).status()));
   EXPECT_EQ(*Run("user delete alice"), "deleted alice\n");
-  for (const std::string command :
+  for (const std::string& command :
        {"user passwd nobody1" + password, std::string("user disable nobody1"),
         std::string("user delete nobody1"), std::string("session kick nobody1")}) {
     const auto result = Run(command);
