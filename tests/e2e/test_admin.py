@@ -86,6 +86,28 @@ def test_the_socket_is_private_and_a_dead_one_is_replaced(world):
     operate(world, again.data_dir, "user", "list")
 
 
+def first_bytes(path, user=None):
+    """What the socket says first to a process of the user."""
+    talk = ("import socket, sys\ns = socket.socket(socket.AF_UNIX)\ns.settimeout(10)\ns.connect(sys.argv[1])\n"
+            "try:\n  s.sendall(b'PRI * HTTP/2.0\\r\\n\\r\\nSM\\r\\n\\r\\n' + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]))\n"
+            "  sys.stdout.buffer.write(s.recv(9))\nexcept (BrokenPipeError, ConnectionResetError):\n  pass\n")
+    run = subprocess.run(["/usr/bin/python3", "-c", talk, path], capture_output=True, timeout=30, user=user)
+    equal(run.returncode, 0, f"exit code ({run.stderr!r})")
+    return run.stdout
+
+
+def test_another_user_of_the_machine_is_not_served_whatever_the_modes(world):
+    server = world.server()
+    path = os.path.join(server.data_dir, "admin.sock")
+    equal(len(first_bytes(path)), 9, "bytes of the first frame for its owner")
+    if os.geteuid() != 0:
+        return  # Only root can be somebody else.
+    for folder in (world.dir, server.data_dir):
+        os.chmod(folder, 0o711)
+    os.chmod(path, 0o666)
+    equal(first_bytes(path, user=65534), b"", "what a stranger gets")
+
+
 def test_without_a_socket_or_with_an_impossible_one(world):
     server = world.server("--admin-socket", "none")
     check("server is running" in operate(world, server.data_dir, "user", "list", code=3), "says that a server runs")
