@@ -8,6 +8,7 @@
 #include "common/net/file.h"
 #include "common/relay/relay_token.h"
 #include "control-server/admission/capacity.h"
+#include "control-server/domain/resume.h"
 #include "control-server/in_process_relay.h"
 #include "control-server/linked_relay.h"
 #include "control-server/service/session_loader.h"
@@ -16,13 +17,16 @@ namespace p2p::server {
 
 namespace {
 
+constexpr Duration kDropResumesEvery = 10min;
+
 ServerProfile MakeProfile(const ServerOptions& options, const ServerIdentity& identity) {
   return {.name = options.name,
           .greeting = options.greeting,
           .signup_open = options.signup_open,
           .allow_lookalikes = options.allow_lookalikes,
           .introducer_key = identity.introducer.public_key(),
-          .broadcast_key = identity.broadcaster.public_key()};
+          .broadcast_key = identity.broadcaster.public_key(),
+          .key_digest = identity.key_digest};
 }
 
 // In this process, or ready for one that links itself.
@@ -86,6 +90,7 @@ Server::Server(const ServerOptions& options, const Clock& clock, StoreQueue::Fat
       store_(std::move(store)),
       store_queue_(*store_, std::move(fatal)),
       sessions_(clock),
+      first_use_(sessions_, store_queue_),
       hashes_(clock, {.threads = HashPool::DefaultThreads()}),
       rates_(options_.rates, clock),
       front_(std::move(front)),
@@ -127,6 +132,7 @@ Server::Server(const ServerOptions& options, const Clock& clock, StoreQueue::Fat
                       .clock = clock_,
                       .random = random_,
                       .timing = options_.timing}) {
+  authenticator_.SetFirstUse(&first_use_);
   hub_.SetListener(&broadcast_desk_);
   relay_->events().SetFeedSessions([this] { hub_.OnRelayRestarted(); });
   relay_->events().AddListener(broadcast_desk_);
@@ -160,11 +166,25 @@ std::string Server::ReadyLine() const {
 
 void Server::Housekeep() {
   relay_->Housekeep();
-  for (const TokenHash& token : sessions_.RemoveExpired()) {
-    hub_.EndSession(token);
-    store_queue_.Submit([token](Store& store) { return store.DeleteToken(token); },
+  for (const TokenRecord& token : sessions_.RemoveExpired()) {
+    hub_.EndSession(SessionOf(token));
+    store_queue_.Submit([hash = token.hash](Store& store) { return store.DeleteToken(hash); },
                         [](const absl::Status&) {});  // Expired either way; asked again next start.
   }
+  DropOldResumes();
+}
+
+// Each is looked at when it is presented; this only keeps the table from growing.
+void Server::DropOldResumes() {
+  const MonoTime now = clock_.Mono();
+  if (resumes_dropped_at_ && now - *resumes_dropped_at_ < kDropResumesEvery) return;
+  resumes_dropped_at_ = now;
+  const WallTime wall = clock_.Wall();
+  const WallTime renewed = OldestRenewal(options_.timing, wall);
+  const WallTime started = OldestStart(options_.timing, wall);
+  store_queue_.Submit(
+      [renewed, started](Store& store) { return store.DropResumesBefore(renewed, started); },
+      [](const absl::Status&) {});  // Tried again in time.
 }
 
 void Server::Shutdown() {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "common/crypto/os_random.h"
@@ -52,6 +53,7 @@ class Server {
          std::unique_ptr<GrpcFront> front, std::unique_ptr<HubThread> hub_thread,
          std::unique_ptr<RelayHost> relay, uint32_t max_connections);
   absl::Status Serve();
+  void DropOldResumes();
 
   const ServerOptions options_;
   const Clock& clock_;
@@ -63,6 +65,7 @@ class Server {
   std::unique_ptr<SqliteStore> store_;
   StoreQueue store_queue_;
   SessionTable sessions_;
+  FirstUse first_use_;
   HashPool hashes_;
   RateGate rates_;
   std::unique_ptr<GrpcFront> front_;
@@ -81,6 +84,7 @@ class Server {
   RunningServer running_;
   AdminService admin_service_;
   std::unique_ptr<AdminSocket> admin_socket_;  // Null: none.
+  std::optional<MonoTime> resumes_dropped_at_;
   bool stopped_ = false;
 };
 

@@ -126,7 +126,7 @@ absl::StatusOr<ServerIdentity> LoadOrMakeIdentity(const IdentityOptions& options
                        LoadOrMakeKey(absl::StrCat(options.data_dir, "/introducer.key")));
   P2P_ASSIGN_OR_RETURN(auto broadcaster,
                        LoadOrMakeKey(absl::StrCat(options.data_dir, "/broadcast.key")));
-  return ServerIdentity{std::move(certificate), crypto::FingerprintText(digest),
+  return ServerIdentity{std::move(certificate), crypto::FingerprintText(digest), digest,
                         std::move(introducer), std::move(broadcaster)};
 }
 

@@ -14,7 +14,8 @@ namespace p2p::server {
 
 struct ServerIdentity {
   crypto::PemPair certificate;
-  std::string fingerprint;  // "SHA256:…" of the certificate's public key.
+  std::string fingerprint;       // "SHA256:…" of the certificate's public key.
+  crypto::Digest256 key_digest;  // The same in bytes.
   crypto::SigningKey introducer;
   crypto::SigningKey broadcaster;
 };

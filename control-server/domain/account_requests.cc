@@ -7,6 +7,17 @@
 #include "control-server/domain/names.h"
 
 namespace p2p::server {
+namespace {
+
+absl::Status CheckChatPort(std::optional<uint32_t> port) {
+  if (port && (*port < wire::kMinChatPort || *port > 65535)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("chat_endpoint.port must be ", wire::kMinChatPort, " to 65535"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
 
 absl::Status CheckHello(absl::string_view client_version) {
   if (client_version.size() > wire::kMaxClientVersion) {
@@ -45,11 +56,24 @@ absl::Status CheckLogin(const LoginFields& fields) {
     return absl::InvalidArgumentError(
         absl::StrCat("device_public_key must have ", wire::kDeviceKeySize, " bytes"));
   }
-  if (fields.chat_port && (*fields.chat_port < wire::kMinChatPort || *fields.chat_port > 65535)) {
+  return CheckChatPort(fields.chat_port);
+}
+
+absl::Status CheckResume(const ResumeFields& fields) {
+  if (fields.resume_token.empty()) return absl::InvalidArgumentError("resume_token is required");
+  if (fields.resume_token.size() > wire::kMaxTokenText) {
     return absl::InvalidArgumentError(
-        absl::StrCat("chat_endpoint.port must be ", wire::kMinChatPort, " to 65535"));
+        absl::StrCat("resume_token is longer than ", wire::kMaxTokenText, " bytes"));
   }
-  return absl::OkStatus();
+  if (fields.client_nonce.size() != wire::kNonceSize) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("client_nonce must have ", wire::kNonceSize, " bytes"));
+  }
+  if (fields.device_signature.size() != wire::kSignatureSize) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("device_signature must have ", wire::kSignatureSize, " bytes"));
+  }
+  return CheckChatPort(fields.chat_port);
 }
 
 absl::Status CheckListActive(uint32_t page_size, absl::string_view page_token) {

@@ -24,6 +24,15 @@ struct LoginFields {
 };
 absl::Status CheckLogin(const LoginFields& fields);
 
+// What is wrong with the token itself is not told from a token that is unknown.
+struct ResumeFields {
+  absl::string_view resume_token;
+  ByteView client_nonce;
+  ByteView device_signature;
+  std::optional<uint32_t> chat_port;  // nullopt: no chat_endpoint.
+};
+absl::Status CheckResume(const ResumeFields& fields);
+
 absl::Status CheckListActive(uint32_t page_size, absl::string_view page_token);
 
 }  // namespace p2p::server

@@ -54,7 +54,37 @@ struct TokenRecord {
   uint16_t chat_port = 0;                // 0: none was given.
   WallTime issued_at;
   WallTime expires_at;
+  // A session begins with a log-in and is carried on by renewals (Resume): the hash of the log-in's
+  // token. Zero: this is that token.
+  TokenHash session;
+  uint32_t generation = 0;  // How many renewals led here.
   bool operator==(const TokenRecord&) const = default;
+};
+
+// By what all tokens of one session are known.
+inline TokenHash SessionOf(const TokenRecord& token) {
+  return token.session.is_zero() ? token.hash : token.session;
+}
+
+// The resume tokens of one session. Each has a generation, like the access token that was handed
+// out with it.
+struct ResumeFamily {
+  TokenHash session;
+  UserId account;
+  std::array<uint8_t, 32> device_key{};
+  uint16_t chat_port = 0;
+  WallTime started_at;       // The log-in.
+  WallTime renewed_at;       // When the newest token was handed out.
+  uint32_t generation = 0;   // Of the newest token.
+  bool newest_used = false;  // Resumed with, or its access token was presented.
+  bool operator==(const ResumeFamily&) const = default;
+};
+
+// A resume token that somebody presented, as the store knows it.
+struct PresentedResume {
+  ResumeFamily family;
+  uint32_t generation = 0;
+  bool operator==(const PresentedResume&) const = default;
 };
 
 // An approved request, kept until both parties acknowledged it or its memory time is over.

@@ -1,6 +1,7 @@
 // What the account calls work with. Every member outlives the services; all are thread-safe.
 #pragma once
 
+#include <array>
 #include <string>
 
 #include "common/base/clock.h"
@@ -16,7 +17,7 @@
 
 namespace p2p::server {
 
-// An account may hold this many tokens; the oldest goes when there is one more.
+// An account may hold this many sessions; the oldest goes when there is one more.
 inline constexpr size_t kMaxTokensPerAccount = 8;
 
 // How this server presents itself.
@@ -27,6 +28,7 @@ struct ServerProfile {
   bool allow_lookalikes = false;  // At sign-up, names that look like others.
   crypto::PublicKey introducer_key{};
   crypto::PublicKey broadcast_key{};
+  std::array<uint8_t, 32> key_digest{};  // SHA-256 of the TLS key, as in the fingerprint.
 };
 
 struct AccountContext {

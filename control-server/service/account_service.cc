@@ -4,6 +4,7 @@
 #include "control-server/domain/account_requests.h"
 #include "control-server/service/errors.h"
 #include "control-server/service/login_flow.h"
+#include "control-server/service/resume_flow.h"
 #include "control-server/service/signup_flow.h"
 
 namespace p2p::server {
@@ -65,11 +66,11 @@ grpc::ServerUnaryReactor* AccountService::Logout(grpc::CallbackServerContext* ca
                                                  const v1::LogoutRequest*, v1::LogoutResponse*) {
   const auto caller = authenticator_.Check(*call);
   if (!caller.ok()) return FinishNow(call, ToGrpc(caller.status()));
-  const TokenHash token = (*caller)->token.hash;
-  context_.sessions.Remove(token);
-  context_.ender.EndSession(token);
+  const TokenHash session = (*caller)->session();
+  context_.sessions.RemoveSession(session);
+  context_.ender.EndSession(session);
   auto* reactor = call->DefaultReactor();
-  context_.store.Submit([token](Store& store) { return store.DeleteToken(token); },
+  context_.store.Submit([session](Store& store) { return store.DeleteSession(session); },
                         [reactor](absl::Status deleted) {
                           reactor->Finish(deleted.ok() ? grpc::Status::OK : StoreFailure(deleted));
                         });
@@ -77,9 +78,20 @@ grpc::ServerUnaryReactor* AccountService::Logout(grpc::CallbackServerContext* ca
 }
 
 grpc::ServerUnaryReactor* AccountService::Resume(grpc::CallbackServerContext* call,
-                                                 const v1::ResumeRequest*, v1::ResumeResponse*) {
-  return FinishNow(call, grpc::Status(grpc::StatusCode::UNIMPLEMENTED,
-                                      "this server does not renew sessions; please log in again"));
+                                                 const v1::ResumeRequest* request,
+                                                 v1::ResumeResponse* response) {
+  if (const auto full = authenticator_.RefuseIfFull(*call)) return FinishNow(call, *full);
+  ResumeFields fields{.resume_token = request->resume_token(),
+                      .client_nonce = AsBytes(request->client_nonce()),
+                      .device_signature = AsBytes(request->device_signature()),
+                      .chat_port = std::nullopt};
+  if (request->has_chat_endpoint()) fields.chat_port = request->chat_endpoint().port();
+  const absl::Status valid = CheckResume(fields);
+  if (!valid.ok()) return FinishNow(call, ToGrpc(valid));
+  context_.connections.MarkHello(PeerOf(*call));
+  auto* reactor = call->DefaultReactor();
+  StartResume(context_, PeerOf(*call), *request, response, reactor);
+  return reactor;
 }
 
 grpc::ServerUnaryReactor* AccountService::ChangePassword(grpc::CallbackServerContext* call,

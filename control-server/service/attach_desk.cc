@@ -18,7 +18,7 @@ void AttachDesk::Attach(const ChannelPtr& channel, const v1::Attach& attach) {
   const ActiveUser client{
       .user = caller.user, .username = caller.username, .seen = channel->view.own};
   const ConnId conn = random_.NewId<ConnId>();
-  const auto result = board_.Attach(client, conn, caller.token.hash, attach.take_over());
+  const auto result = board_.Attach(client, conn, caller.session(), attach.take_over());
   if (result.busy_at) {
     return channel->outbox->End(
         nullptr, grpc::Status(grpc::StatusCode::ALREADY_EXISTS,

@@ -34,6 +34,7 @@ absl::StatusOr<CallerPtr> Authenticator::Check(const grpc::CallbackServerContext
     if (caller != nullptr) {
       connections_.MarkAuthenticated(PeerOf(context));
       if (rates_ != nullptr) P2P_RETURN_IF_ERROR(rates_->Call(caller->user));
+      if (first_use_ != nullptr) first_use_->Note(caller);
       return caller;
     }
   }

@@ -8,6 +8,7 @@
 #include "control-server/admission/connection_control.h"
 #include "control-server/domain/viewpoint.h"
 #include "control-server/service/rate_gate.h"
+#include "control-server/service/first_use.h"
 #include "control-server/service/session_table.h"
 #include "grpcpp/grpcpp.h"
 
@@ -28,6 +29,9 @@ class Authenticator {
                 RateGate* rates = nullptr)
       : sessions_(sessions), connections_(connections), rates_(rates) {}
 
+  // Who is told of every token presented; null, the default: nobody. Before the first call.
+  void SetFirstUse(FirstUse* first_use) { first_use_ = first_use; }
+
   // The caller of `authorization: Bearer <token>`, and marks the connection as authenticated.
   // Unauthenticated, with one text for every cause, when there is none; ResourceExhausted "full: …"
   // when the connection has no place, and with RetryInfo when the account calls too often.
@@ -46,6 +50,7 @@ class Authenticator {
   const SessionTable& sessions_;
   ConnectionControl& connections_;
   RateGate* const rates_;
+  FirstUse* first_use_ = nullptr;
 };
 
 }  // namespace p2p::server

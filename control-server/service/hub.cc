@@ -80,7 +80,11 @@ std::optional<Cooldown> Hub::CooldownOf(UserId user) const {
 }
 
 void Hub::EndSession(TokenHash token) {
-  Post([this, token] { DoEndSession(token); });
+  Post([this, token] { DoEndSession(token, false); });
+}
+
+void Hub::RevokeSession(TokenHash session) {
+  Post([this, session] { DoEndSession(session, true); });
 }
 
 void Hub::EndSessionsOf(UserId user, std::string why) {
@@ -173,7 +177,7 @@ void Hub::FirstEvent(const ChannelPtr& channel, const v1::ClientEvent& event) {
     return channel->outbox->End(nullptr, Unattached("the first event must be Attach"));
   }
   if (shutting_down_) return;
-  if (sessions_.Find(channel->caller->token.hash) == nullptr) {
+  if (!sessions_.Lives(channel->caller->session())) {
     return channel->outbox->End(
         nullptr, grpc::Status(grpc::StatusCode::UNAUTHENTICATED, "the session has ended"));
   }
@@ -211,12 +215,13 @@ void Hub::DispatchAttached(const ChannelPtr& channel, const v1::ClientEvent& eve
   counters_.Add(HubCount::kIgnoredEvents);
 }
 
-void Hub::DoEndSession(TokenHash token) {
+void Hub::DoEndSession(TokenHash token, bool revoked) {
+  if (sessions_.Lives(token)) return;  // Only one of its tokens ended.
   const auto user = board_.UserOf(token);
   if (!user) return;
   const AttachedClient* client = clients_.Find(*user);
   const bool expired =
-      client != nullptr && client->channel->caller->token.expires_at <= clock_.Wall();
+      revoked || (client != nullptr && client->channel->caller->token.expires_at <= clock_.Wall());
   const auto reason = expired ? v1::Detached::SESSION_ENDED : v1::Detached::LOGGED_OUT;
   const char* text = expired ? "the session has ended" : "logged out";
   attachments_.Expel(*user, DetachedEvent(reason, text),
@@ -225,7 +230,7 @@ void Hub::DoEndSession(TokenHash token) {
 
 void Hub::DoEndSessionsOf(UserId user, const std::string& why) {
   const auto dead = [this](const ChannelPtr& channel) {
-    return sessions_.Find(channel->caller->token.hash) == nullptr;
+    return !sessions_.Lives(channel->caller->session());
   };
   const grpc::Status status(grpc::StatusCode::UNAUTHENTICATED, why);
   const EventPtr last = DetachedEvent(v1::Detached::SESSION_ENDED, why);
@@ -282,7 +287,7 @@ void Hub::CheckChannel(const ChannelPtr& channel, MonoTime now) {
     channel->attach_seen = true;
     return channel->outbox->End(nullptr, Unattached("Attach did not come in time"));
   }
-  if (sessions_.Find(channel->caller->token.hash) != nullptr) return;
+  if (sessions_.Lives(channel->caller->session())) return;
   const grpc::Status status(grpc::StatusCode::UNAUTHENTICATED, "the session has ended");
   const EventPtr last = DetachedEvent(v1::Detached::SESSION_ENDED, "the session has ended");
   if (channel->conn) {

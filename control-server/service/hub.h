@@ -54,6 +54,7 @@ class Hub final : public PresenceView, public PenaltyView, public SessionEnder {
   std::shared_ptr<const PresenceSnapshot> Snapshot() const override { return board_.Snapshot(); }
   std::optional<Cooldown> CooldownOf(UserId user) const override;
   void EndSession(TokenHash token) override;
+  void RevokeSession(TokenHash session) override;
 
   // For the operator. The account's tokens are dead already: ends its channels with
   // Detached{SESSION_ENDED, why} and its presence, without grace.
@@ -87,7 +88,7 @@ class Hub final : public PresenceView, public PenaltyView, public SessionEnder {
   void Dispatch(const ChannelPtr& channel, const v1::ClientEvent& event);
   void DispatchAttached(const ChannelPtr& channel, const v1::ClientEvent& event);
   void FirstEvent(const ChannelPtr& channel, const v1::ClientEvent& event);
-  void DoEndSession(TokenHash token);
+  void DoEndSession(TokenHash token, bool revoked);
   void DoEndSessionsOf(UserId user, const std::string& why);
 
   void Arm();

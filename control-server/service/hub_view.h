@@ -44,9 +44,12 @@ struct AttachedSession {
 class SessionEnder {
  public:
   virtual ~SessionEnder() = default;
-  // The token is dead already (no longer in the SessionTable): finish the channel that was attached
-  // with it, if any, with Detached{LOGGED_OUT}, and end presence at once, without grace.
+  // `token` names a session by its first token (SessionOf). It is dead already, with no token left
+  // in the SessionTable, else nothing happens: finish the channel that was attached with it, if
+  // any, with Detached{LOGGED_OUT}, and end presence at once, without grace.
   virtual void EndSession(TokenHash token) = 0;
+  // The same with Detached{SESSION_ENDED}: the user did not ask for it.
+  virtual void RevokeSession(TokenHash session) { EndSession(session); }
 };
 
 }  // namespace p2p::server

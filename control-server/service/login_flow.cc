@@ -2,12 +2,13 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 
-#include "absl/strings/str_cat.h"
+#include "common/base/check.h"
 #include "common/base/secret.h"
-#include "common/base/text.h"
 #include "common/crypto/password.h"
 #include "control-server/service/errors.h"
+#include "control-server/service/login_answer.h"
 #include "control-server/service/paused_call.h"
 
 namespace p2p::server {
@@ -15,17 +16,6 @@ namespace {
 
 grpc::Status WrongPassword() {
   return grpc::Status(grpc::StatusCode::UNAUTHENTICATED, "username or password is wrong");
-}
-
-grpc::Status InCooldown(const Cooldown& cooldown) {
-  return WithErrorInfo(
-      grpc::StatusCode::PERMISSION_DENIED,
-      absl::StrCat(cooldown.reason, "; you may log in again at ", FormatRfc3339(cooldown.end)),
-      "PENALTY",
-      {{"reason", cooldown.reason},
-       {"start", FormatRfc3339(cooldown.start)},
-       {"end", FormatRfc3339(cooldown.end)},
-       {"next_step", cooldown.next_step}});
 }
 
 // Owned by whatever step is under way.
@@ -82,62 +72,51 @@ class Login : public std::enable_shared_from_this<Login> {
   }
 
   void StoreToken() {
-    token_ = Secret<32>(context_.random.Array<32>());
-    record_.hash = HashToken(token_.view());
+    tokens_.emplace(context_.random);
+    record_.hash = HashToken(tokens_->access.view());
     record_.account = account_.id;
     record_.issued_at = context_.clock.Wall();
     record_.expires_at = record_.issued_at + std::chrono::duration_cast<std::chrono::milliseconds>(
                                                  context_.timing.access_token);
     context_.store.Submit(
-        [record = record_,
-         phc = account_.phc](Store& store) -> absl::StatusOr<std::vector<TokenHash>> {
-          // Disabled, deleted or given another password while this one was being verified.
-          const auto account = store.GetAccount(record.account);
-          if (!account.ok()) return account.status();
-          if (account->phc != phc) return absl::NotFoundError("another password");
-          if (account->disabled) return absl::PermissionDeniedError("disabled");
-          return store.PutToken(record, kMaxTokensPerAccount);
-        },
-        [self = shared_from_this()](absl::StatusOr<std::vector<TokenHash>> dropped) {
+        [record = record_, phc = account_.phc, resume = HashToken(tokens_->resume.view())](
+            Store& store) { return Begin(store, record, resume, phc); },
+        [self = shared_from_this()](const absl::StatusOr<std::vector<TokenHash>>& dropped) {
           self->Answer(dropped);
         });
   }
 
-  void Answer(const absl::StatusOr<std::vector<TokenHash>>& dropped) {
-    if (absl::IsNotFound(dropped.status())) return call_.Finish(WrongPassword());
-    if (absl::IsPermissionDenied(dropped.status())) {
-      return call_.Finish(grpc::Status(grpc::StatusCode::PERMISSION_DENIED,
-                                       "this account is disabled; ask the server's operator"));
+  // The sessions that had to make place.
+  static absl::StatusOr<std::vector<TokenHash>> Begin(Store& store, const TokenRecord& record,
+                                                      TokenHash resume, const std::string& phc) {
+    // Disabled, deleted or given another password while this one was being verified.
+    P2P_ASSIGN_OR_RETURN(const Account account, store.GetAccount(record.account));
+    if (account.phc != phc) return absl::NotFoundError("another password");
+    if (account.disabled) return absl::PermissionDeniedError("disabled");
+    std::vector<TokenHash> dropped;
+    if (record.device_key != std::array<uint8_t, 32>{}) {
+      const ResumeFamily family{.session = record.hash,
+                                .account = record.account,
+                                .device_key = record.device_key,
+                                .chat_port = record.chat_port,
+                                .started_at = record.issued_at,
+                                .renewed_at = record.issued_at};
+      P2P_ASSIGN_OR_RETURN(dropped, store.PutResume(family, resume, kMaxTokensPerAccount));
     }
-    if (!dropped.ok()) return call_.Finish(StoreFailure(dropped.status()));
-    auto caller = std::make_shared<Caller>();
-    caller->token = record_;
-    caller->user = account_.id;
-    caller->username = account_.username;
-    caller->admin = account_.admin;
-    context_.sessions.Add(std::move(caller));
-    for (const TokenHash& old : *dropped) {
-      context_.sessions.Remove(old);
-      context_.ender.EndSession(old);
-    }
-    context_.connections.MarkAuthenticated(call_.peer());
-    FillResponse();
-    call_.Finish(grpc::Status::OK);
+    P2P_ASSIGN_OR_RETURN(const auto more, store.PutToken(record, kMaxTokensPerAccount));
+    dropped.insert(dropped.end(), more.begin(), more.end());
+    return dropped;
   }
 
-  void FillResponse() {
-    response_->set_session_token(Base64UrlEncode(token_.view()));
-    const int64_t ms = ToMs(record_.expires_at);
-    response_->mutable_session_expires_at()->set_seconds(ms / 1000);
-    response_->mutable_session_expires_at()->set_nanos(static_cast<int32_t>(ms % 1000) * 1'000'000);
-    response_->add_choices(v1::LIST_ACTIVE);
-    response_->add_choices(v1::BROADCAST);
-    response_->set_user_id(ToString(account_.id.view()));
-    response_->set_username(account_.username);
-    if (record_.device_key == std::array<uint8_t, 32>{}) return;
-    auto* keys = response_->mutable_server_keys();
-    keys->set_introducer_public_key(ToString(context_.profile.introducer_key));
-    keys->set_broadcast_public_key(ToString(context_.profile.broadcast_key));
+  void Answer(const absl::StatusOr<std::vector<TokenHash>>& dropped) {
+    if (absl::IsNotFound(dropped.status())) return call_.Finish(WrongPassword());
+    if (absl::IsPermissionDenied(dropped.status())) return call_.Finish(Disabled());
+    if (!dropped.ok()) return call_.Finish(StoreFailure(dropped.status()));
+    AdmitCaller(context_, account_, record_);
+    EndDropped(context_, *dropped);
+    context_.connections.MarkAuthenticated(call_.peer());
+    FillSession(context_.profile, account_, record_, *tokens_, *response_);
+    call_.Finish(grpc::Status::OK);
   }
 
   const AccountContext& context_;
@@ -148,7 +127,7 @@ class Login : public std::enable_shared_from_this<Login> {
   bool known_ = false;
   Account account_;
   TokenRecord record_;
-  Secret<32> token_;
+  std::optional<TokenPair> tokens_;
 };
 
 }  // namespace

@@ -5,12 +5,12 @@
 namespace p2p::server {
 
 PenaltyBook::Penalty PenaltyDesk::Punish(const Caller& offender, Offence offence) {
-  const TokenHash token = offender.token.hash;
-  sessions_.Remove(token);
-  store_.Submit([token](Store& s) { return s.DeleteToken(token); },
+  const TokenHash session = offender.session();
+  sessions_.RemoveSession(session);
+  store_.Submit([session](Store& s) { return s.DeleteSession(session); },
                 [](const absl::Status& deleted) {
                   if (!deleted.ok()) {
-                    LogWarning("token_not_deleted", {{"error", deleted.ToString()}});
+                    LogWarning("session_not_deleted", {{"error", deleted.ToString()}});
                   }
                 });
   MutexLock lock(mu_);

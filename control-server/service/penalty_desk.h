@@ -20,7 +20,8 @@ class PenaltyDesk {
               StoreQueue& store)
       : clock_(clock), sessions_(sessions), store_(store), book_(timing) {}
 
-  // The token of `offender` is dead when this returns; its connections are the caller's to close.
+  // The session of `offender`, resume tokens included, is dead when this returns; its connections
+  // are the caller's to close.
   PenaltyBook::Penalty Punish(const Caller& offender, Offence offence) ABSL_LOCKS_EXCLUDED(mu_);
   std::optional<PenaltyBook::Penalty> CooldownOf(UserId user) const ABSL_LOCKS_EXCLUDED(mu_);
   // Penalties of before a restart. Before anybody else calls.

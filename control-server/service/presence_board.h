@@ -36,7 +36,8 @@ class PresenceBoard {
   bool Remove(UserId user);
   // Removes and returns those whose grace is over.
   std::vector<ActiveUser> ExpireGrace();
-  // The listed user who attached last with this token; nullopt when there is none.
+  // The listed user who attached last in this session; nullopt when there is none. `token` here and
+  // in Attach is the session's first one (SessionOf).
   std::optional<UserId> UserOf(TokenHash token) const;
 
   const Presence& presence() const { return presence_; }

@@ -69,13 +69,13 @@ void RequestFlow::Ask(RequestPeerOrder order, RequestPeerDone done) {
 grpc::Status RequestFlow::CheckCaller(Job& job) const {
   const Caller& caller = *job.order.caller;
   // It was valid when the call came in, but an order before this one may have cost it.
-  if (sessions_.Find(caller.token.hash) == nullptr) {
+  if (!sessions_.Lives(caller.session())) {
     return grpc::Status(StatusCode::UNAUTHENTICATED, "the session has ended: please log in");
   }
   if (const auto cooldown = penalties_.CooldownOf(caller.user)) return PenaltyStatus(*cooldown);
   const AttachedClient* client = clients_.Find(caller.user);
   const bool same_session =
-      client != nullptr && client->channel->caller->token.hash == caller.token.hash;
+      client != nullptr && client->channel->caller->session() == caller.session();
   job.chat_port = same_session ? client->chat_port : caller.token.chat_port;
   if (job.chat_port == 0) {
     return grpc::Status(StatusCode::FAILED_PRECONDITION,
@@ -137,7 +137,7 @@ void RequestFlow::Punish(Job& job, Offence offence) {
   reply.status = PenaltyStatus(penalty);
   reply.close_connection = true;
   job.done(reply);
-  if (board_.UserOf(caller.token.hash)) {
+  if (board_.UserOf(caller.session())) {
     attachments_.Expel(caller.user, PenaltyEvent(penalty), reply.status, true);
   }
 }

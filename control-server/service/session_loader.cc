@@ -20,6 +20,7 @@ absl::StatusOr<std::vector<CallerPtr>> LoadSessions(Store& store, WallTime now) 
     caller->user = token.account;
     caller->username = account->second->username;
     caller->admin = account->second->admin;
+    caller->unused = token.generation > 0;
     out.push_back(std::move(caller));
   }
   return out;

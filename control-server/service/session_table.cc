@@ -1,7 +1,9 @@
 #include "control-server/service/session_table.h"
 
+#include <algorithm>
 #include <utility>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/match.h"
 #include "absl/strings/strip.h"
 #include "common/crypto/hash.h"
@@ -18,43 +20,101 @@ TokenHash HashToken(ByteView token) { return TokenHash{crypto::Sha256(token)}; }
 
 void SessionTable::Add(CallerPtr caller) {
   const TokenHash hash = caller->token.hash;
-  CallerPtr replaced;  // Destroyed outside the lock.
+  CallerPtr replaced;
   const MutexLock lock(mu_);
-  replaced = std::exchange(by_token_[hash], std::move(caller));
+  replaced = Take(hash);
+  by_session_[caller->session()].push_back(hash);
+  by_token_[hash] = std::move(caller);
+}
+
+CallerPtr SessionTable::Take(TokenHash token) {
+  const auto it = by_token_.find(token);
+  if (it == by_token_.end()) return nullptr;
+  CallerPtr taken = std::move(it->second);
+  by_token_.erase(it);
+  const auto session = by_session_.find(taken->session());
+  std::erase(session->second, token);
+  if (session->second.empty()) by_session_.erase(session);
+  return taken;
+}
+
+template <class Predicate>
+void SessionTable::RemoveOf(TokenHash session, Predicate gone) {
+  std::vector<CallerPtr> removed;
+  const MutexLock lock(mu_);
+  const auto it = by_session_.find(session);
+  if (it == by_session_.end()) return;
+  for (const TokenHash& token : std::vector<TokenHash>(it->second)) {
+    if (gone(*by_token_.at(token))) removed.push_back(Take(token));
+  }
+}
+
+template <class Predicate>
+std::vector<CallerPtr> SessionTable::TakeWhere(Predicate gone) {
+  std::vector<TokenHash> tokens;
+  for (const auto& [token, caller] : by_token_) {
+    if (gone(*caller)) tokens.push_back(token);
+  }
+  std::vector<CallerPtr> taken;
+  for (const TokenHash& token : tokens) taken.push_back(Take(token));
+  return taken;
 }
 
 void SessionTable::Remove(TokenHash token) {
   CallerPtr removed;
   const MutexLock lock(mu_);
-  const auto it = by_token_.find(token);
-  if (it == by_token_.end()) return;
-  removed = std::move(it->second);
-  by_token_.erase(it);
+  removed = Take(token);
+}
+
+void SessionTable::RemoveSession(TokenHash session) {
+  RemoveOf(session, [](const Caller&) { return true; });
+}
+
+void SessionTable::RemoveFrom(TokenHash session, uint32_t from) {
+  RemoveOf(session, [from](const Caller& caller) { return caller.token.generation >= from; });
+}
+
+void SessionTable::RemoveBelow(TokenHash session, uint32_t below) {
+  RemoveOf(session, [below](const Caller& caller) { return caller.token.generation < below; });
 }
 
 std::vector<TokenHash> SessionTable::RemoveAll(UserId user) {
-  std::vector<TokenHash> removed;
-  const MutexLock lock(mu_);
-  for (auto it = by_token_.begin(); it != by_token_.end();) {
-    const auto current = it++;
-    if (current->second->user != user) continue;
-    removed.push_back(current->first);
-    by_token_.erase(current);
-  }
-  return removed;
+  return RemoveOthers(user, TokenHash{});
 }
 
-std::vector<TokenHash> SessionTable::RemoveExpired() {
-  const WallTime now = clock_.Wall();
-  std::vector<TokenHash> removed;
-  const MutexLock lock(mu_);
-  for (auto it = by_token_.begin(); it != by_token_.end();) {
-    const auto current = it++;
-    if (now < current->second->token.expires_at) continue;
-    removed.push_back(current->first);
-    by_token_.erase(current);
+std::vector<TokenHash> SessionTable::RemoveOthers(UserId user, TokenHash kept) {
+  std::vector<CallerPtr> removed;
+  {
+    const MutexLock lock(mu_);
+    removed = TakeWhere(
+        [&](const Caller& caller) { return caller.user == user && caller.session() != kept; });
   }
-  return removed;
+  absl::flat_hash_set<TokenHash> sessions;
+  for (const CallerPtr& caller : removed) sessions.insert(caller->session());
+  return {sessions.begin(), sessions.end()};
+}
+
+std::vector<TokenRecord> SessionTable::RemoveExpired() {
+  const WallTime now = clock_.Wall();
+  std::vector<CallerPtr> removed;
+  {
+    const MutexLock lock(mu_);
+    removed = TakeWhere([now](const Caller& caller) { return caller.token.expires_at <= now; });
+  }
+  std::vector<TokenRecord> tokens;
+  for (const CallerPtr& caller : removed) tokens.push_back(caller->token);
+  return tokens;
+}
+
+bool SessionTable::Lives(TokenHash session) const {
+  const WallTime now = clock_.Wall();
+  const MutexLock lock(mu_);
+  const auto it = by_session_.find(session);
+  return it != by_session_.end() &&
+         std::any_of(it->second.begin(), it->second.end(), [&](const TokenHash& token) {
+           const auto caller = by_token_.find(token);
+           return caller != by_token_.end() && now < caller->second->token.expires_at;
+         });
 }
 
 size_t SessionTable::size() const {

@@ -1,6 +1,7 @@
 // Live access tokens. Every call looks its caller up here; the store holds the durable copy.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,12 +15,16 @@
 
 namespace p2p::server {
 
-// Who a valid token speaks for. Immutable snapshot.
+// Who a valid token speaks for. Immutable snapshot, but for `unused`.
 struct Caller {
   TokenRecord token;
   UserId user;
   std::string username;
   bool admin = false;
+  // True until a renewed token is presented for the first time, which is to be remembered
+  // (first_use.h). Not known across a restart: then true.
+  mutable std::atomic<bool> unused{false};
+  TokenHash session() const { return SessionOf(token); }
   bool has_device() const { return token.device_key != std::array<uint8_t, 32>{}; }
 };
 using CallerPtr = std::shared_ptr<const Caller>;
@@ -33,20 +38,40 @@ class SessionTable {
   explicit SessionTable(const Clock& clock) : clock_(clock) {}
   void Add(CallerPtr caller) ABSL_LOCKS_EXCLUDED(mu_);
   void Remove(TokenHash token) ABSL_LOCKS_EXCLUDED(mu_);
-  // Removes every token of the account and returns them.
+  // Removes every token of the session.
+  void RemoveSession(TokenHash session) ABSL_LOCKS_EXCLUDED(mu_);
+  // Of the session, those of generation `from` and later, or before `below`.
+  void RemoveFrom(TokenHash session, uint32_t from) ABSL_LOCKS_EXCLUDED(mu_);
+  void RemoveBelow(TokenHash session, uint32_t below) ABSL_LOCKS_EXCLUDED(mu_);
+  // Removes every token of the account and returns its sessions. O(n).
   std::vector<TokenHash> RemoveAll(UserId user) ABSL_LOCKS_EXCLUDED(mu_);
+  // The same, but for the session `kept`.
+  std::vector<TokenHash> RemoveOthers(UserId user, TokenHash kept) ABSL_LOCKS_EXCLUDED(mu_);
   // Removes the tokens whose time is over and returns them. O(n): call it now and then, not per
   // call.
-  std::vector<TokenHash> RemoveExpired() ABSL_LOCKS_EXCLUDED(mu_);
+  std::vector<TokenRecord> RemoveExpired() ABSL_LOCKS_EXCLUDED(mu_);
   size_t size() const ABSL_LOCKS_EXCLUDED(mu_);
+  // Some token of the session is valid.
+  bool Lives(TokenHash session) const ABSL_LOCKS_EXCLUDED(mu_);
   // The caller of `authorization: Bearer <token>`; null for anything else, unknown or expired.
   CallerPtr FindByHeader(absl::string_view authorization) const ABSL_LOCKS_EXCLUDED(mu_);
   CallerPtr Find(TokenHash token) const ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
+  using ByToken = absl::flat_hash_map<TokenHash, CallerPtr>;
+
+  // Forgets the token and hands it out, to be destroyed outside the lock.
+  CallerPtr Take(TokenHash token) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  template <class Predicate>
+  void RemoveOf(TokenHash session, Predicate gone) ABSL_LOCKS_EXCLUDED(mu_);
+  template <class Predicate>
+  std::vector<CallerPtr> TakeWhere(Predicate gone) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
   const Clock& clock_;
   mutable Mutex mu_;
-  absl::flat_hash_map<TokenHash, CallerPtr> by_token_ ABSL_GUARDED_BY(mu_);
+  ByToken by_token_ ABSL_GUARDED_BY(mu_);
+  // The tokens of each session: one, and two for the moment of a renewal.
+  absl::flat_hash_map<TokenHash, std::vector<TokenHash>> by_session_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace p2p::server

@@ -33,6 +33,15 @@ void MemoryStore::Erase(Map& map, const typename Map::key_type& key) {
   map.erase(key);
 }
 
+template <class Map, class Predicate>
+void MemoryStore::EraseWhere(Map& map, Predicate gone) {
+  std::vector<typename Map::key_type> keys;
+  for (const auto& [key, value] : map) {
+    if (gone(key, value)) keys.push_back(key);
+  }
+  for (const auto& key : keys) Erase(map, key);
+}
+
 void MemoryStore::UndoTo(size_t mark) {
   while (undo_.size() > mark) {
     undo_.back()();
@@ -142,17 +151,20 @@ absl::StatusOr<std::vector<TokenHash>> MemoryStore::PutToken(const TokenRecord& 
   if (max_per_account == 0) return absl::InvalidArgumentError("max_per_account is 0");
   if (!accounts_.contains(token.account)) return absl::NotFoundError("no such account");
   if (tokens_.contains(token.hash)) return absl::AlreadyExistsError("token exists");
-  std::vector<TokenRecord> held;
+  // Every other session's newest token, the oldest first.
+  std::map<TokenHash, WallTime> newest;
   for (const auto& [hash, record] : tokens_) {
-    if (record.account == token.account) held.push_back(record);
+    if (record.account != token.account || SessionOf(record) == SessionOf(token)) continue;
+    WallTime& issued = newest[SessionOf(record)];
+    issued = std::max(issued, record.issued_at);
   }
-  std::stable_sort(held.begin(), held.end(), [](const TokenRecord& a, const TokenRecord& b) {
-    return a.issued_at < b.issued_at;
-  });
+  std::vector<std::pair<WallTime, TokenHash>> others;
+  for (const auto& [session, issued] : newest) others.emplace_back(issued, session);
+  std::sort(others.begin(), others.end());
   std::vector<TokenHash> dropped;
-  for (size_t i = 0; held.size() - i >= max_per_account; ++i) {
-    dropped.push_back(held[i].hash);
-    Erase(tokens_, held[i].hash);
+  for (size_t i = 0; i + max_per_account <= others.size(); ++i) {
+    dropped.push_back(others[i].second);
+    EraseSession(others[i].second);
   }
   Set(tokens_, token.hash, token);
   return dropped;
@@ -169,6 +181,7 @@ absl::StatusOr<std::vector<TokenHash>> MemoryStore::DeleteTokensOf(UserId accoun
     if (record.account == account) out.push_back(hash);
   }
   for (const TokenHash& hash : out) Erase(tokens_, hash);
+  (void)DeleteOtherSessions(account, TokenHash{});
   return out;
 }
 
@@ -198,6 +211,97 @@ absl::StatusOr<std::vector<PenaltyRecord>> MemoryStore::ListPenalties() {
   std::vector<PenaltyRecord> out;
   for (const auto& [account, penalty] : penalties_) out.push_back(penalty);
   return out;
+}
+
+// ---- Resume tokens ------------------------------------------------------------------------------
+
+void MemoryStore::EraseSession(TokenHash session) {
+  EraseWhere(tokens_,
+             [&](const TokenHash&, const TokenRecord& t) { return SessionOf(t) == session; });
+  EraseWhere(resume_tokens_,
+             [&](const TokenHash&, const ResumeTokenRow& r) { return r.session == session; });
+  Erase(families_, session);
+}
+
+absl::StatusOr<std::vector<TokenHash>> MemoryStore::PutResume(const ResumeFamily& family,
+                                                              TokenHash token,
+                                                              size_t max_per_account) {
+  if (max_per_account == 0) return absl::InvalidArgumentError("max_per_account is 0");
+  if (!accounts_.contains(family.account)) return absl::NotFoundError("no such account");
+  if (resume_tokens_.contains(token)) return absl::AlreadyExistsError("resume token exists");
+  const int64_t newest = family.generation;
+  EraseWhere(resume_tokens_, [&](const TokenHash&, const ResumeTokenRow& row) {
+    return row.session == family.session &&
+           (row.generation >= newest || row.generation <= newest - kMaxResumeTokens);
+  });
+  EraseWhere(tokens_, [&](const TokenHash&, const TokenRecord& t) {
+    return SessionOf(t) == family.session && t.generation >= newest;
+  });
+  Set(families_, family.session, family);
+  Set(resume_tokens_, token, ResumeTokenRow{family.session, family.generation});
+  std::vector<std::pair<WallTime, TokenHash>> others;
+  for (const auto& [session, other] : families_) {
+    if (other.account == family.account && session != family.session) {
+      others.emplace_back(other.renewed_at, session);
+    }
+  }
+  std::sort(others.begin(), others.end());
+  std::vector<TokenHash> dropped;
+  for (size_t i = 0; i + max_per_account <= others.size(); ++i) {
+    dropped.push_back(others[i].second);
+    EraseSession(others[i].second);
+  }
+  return dropped;
+}
+
+absl::StatusOr<PresentedResume> MemoryStore::FindResume(TokenHash token) {
+  const auto it = resume_tokens_.find(token);
+  if (it == resume_tokens_.end()) return absl::NotFoundError("no such resume token");
+  return PresentedResume{families_.at(it->second.session), it->second.generation};
+}
+
+absl::Status MemoryStore::UseSession(TokenHash session, uint32_t generation) {
+  const auto it = families_.find(session);
+  if (it != families_.end() && it->second.generation == generation) {
+    ResumeFamily family = it->second;
+    family.newest_used = true;
+    Set(families_, session, family);
+  }
+  EraseWhere(tokens_, [&](const TokenHash&, const TokenRecord& t) {
+    return SessionOf(t) == session && t.generation < generation;
+  });
+  return absl::OkStatus();
+}
+
+absl::Status MemoryStore::DeleteSession(TokenHash session) {
+  EraseSession(session);
+  return absl::OkStatus();
+}
+
+absl::Status MemoryStore::DeleteOtherSessions(UserId account, TokenHash kept) {
+  std::vector<TokenHash> sessions;
+  for (const auto& [hash, token] : tokens_) {
+    if (token.account == account) sessions.push_back(SessionOf(token));
+  }
+  for (const auto& [session, family] : families_) {
+    if (family.account == account) sessions.push_back(session);
+  }
+  std::erase(sessions, kept);
+  for (const TokenHash& session : sessions) EraseSession(session);
+  return absl::OkStatus();
+}
+
+absl::Status MemoryStore::DropResumesBefore(WallTime renewed, WallTime started) {
+  std::vector<TokenHash> old;
+  for (const auto& [session, family] : families_) {
+    if (family.renewed_at <= renewed || family.started_at <= started) old.push_back(session);
+  }
+  for (const TokenHash& session : old) {
+    EraseWhere(resume_tokens_,
+               [&](const TokenHash&, const ResumeTokenRow& r) { return r.session == session; });
+    Erase(families_, session);
+  }
+  return absl::OkStatus();
 }
 
 // ---- Introductions and addresses ----------------------------------------------------------------

@@ -33,6 +33,13 @@ class MemoryStore final : public Store {
   absl::Status PutPenalty(const PenaltyRecord& penalty) override;
   absl::Status DeletePenalty(UserId account) override;
   absl::StatusOr<std::vector<PenaltyRecord>> ListPenalties() override;
+  absl::StatusOr<std::vector<TokenHash>> PutResume(const ResumeFamily& family, TokenHash token,
+                                                   size_t max_per_account) override;
+  absl::StatusOr<PresentedResume> FindResume(TokenHash token) override;
+  absl::Status UseSession(TokenHash session, uint32_t generation) override;
+  absl::Status DeleteSession(TokenHash session) override;
+  absl::Status DeleteOtherSessions(UserId account, TokenHash kept) override;
+  absl::Status DropResumesBefore(WallTime renewed, WallTime started) override;
 
   absl::Status PutIntroduction(const IntroductionRecord& introduction) override;
   absl::Status AckIntroduction(RequestId id, UserId party) override;
@@ -66,6 +73,10 @@ class MemoryStore final : public Store {
   bool ClaimIsTaken(const Account& account) const;
 
   using LedgerKey = std::pair<BroadcastId, UserId>;
+  struct ResumeTokenRow {
+    TokenHash session;
+    uint32_t generation = 0;
+  };
 
   // Every change of a map goes through these two, which remember the old value while a group runs.
   template <class Map>
@@ -75,11 +86,17 @@ class MemoryStore final : public Store {
   template <class Map>
   void Remember(Map& map, const typename Map::key_type& key);
   void UndoTo(size_t mark);
+  // Erases all that the predicate, called with key and value, says yes to.
+  template <class Map, class Predicate>
+  void EraseWhere(Map& map, Predicate gone);
+  void EraseSession(TokenHash session);
 
   std::map<UserId, Account> accounts_;
   std::map<std::string, UserId> ids_by_name_;  // Lower-cased.
   std::map<TokenHash, TokenRecord> tokens_;
   std::map<UserId, PenaltyRecord> penalties_;
+  std::map<TokenHash, ResumeFamily> families_;  // By session.
+  std::map<TokenHash, ResumeTokenRow> resume_tokens_;
   std::map<RequestId, IntroductionRecord> introductions_;
   std::map<std::pair<net::IpAddress, UserId>, AddressRecord> addresses_;
   std::map<BroadcastId, BroadcastRecord> broadcasts_;

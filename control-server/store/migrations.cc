@@ -2,12 +2,14 @@
 
 #include "control-server/store/sql/lookalikes.h"
 #include "control-server/store/sql/penalties.h"
+#include "control-server/store/sql/resume.h"
 #include "control-server/store/sql/schema.h"
 
 namespace p2p::server {
 
 absl::Span<const char* const> Migrations() {
-  static constexpr const char* kMigrations[] = {kSchemaSql, kPenaltiesSql, kLookalikesSql};
+  static constexpr const char* kMigrations[] = {kSchemaSql, kPenaltiesSql, kLookalikesSql,
+                                                kResumeSql};
   return kMigrations;
 }
 

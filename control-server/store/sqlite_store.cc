@@ -15,6 +15,7 @@ SqliteStore::SqliteStore(std::unique_ptr<SqliteDb> db)
       accounts_(*db_),
       tokens_(*db_),
       penalties_(*db_),
+      resume_(*db_),
       peering_(*db_),
       broadcasts_(*db_),
       ledger_(*db_) {}
@@ -68,6 +69,32 @@ absl::Status SqliteStore::DeletePenalty(UserId account) { return penalties_.Dele
 
 absl::StatusOr<std::vector<PenaltyRecord>> SqliteStore::ListPenalties() {
   return penalties_.List();
+}
+
+absl::StatusOr<std::vector<TokenHash>> SqliteStore::PutResume(const ResumeFamily& family,
+                                                              TokenHash token,
+                                                              size_t max_per_account) {
+  return resume_.Put(family, token, max_per_account);
+}
+
+absl::StatusOr<PresentedResume> SqliteStore::FindResume(TokenHash token) {
+  return resume_.Find(token);
+}
+
+absl::Status SqliteStore::UseSession(TokenHash session, uint32_t generation) {
+  return resume_.Use(session, generation);
+}
+
+absl::Status SqliteStore::DeleteSession(TokenHash session) {
+  return resume_.DeleteSession(session);
+}
+
+absl::Status SqliteStore::DeleteOtherSessions(UserId account, TokenHash kept) {
+  return resume_.DeleteOtherSessions(account, kept);
+}
+
+absl::Status SqliteStore::DropResumesBefore(WallTime renewed, WallTime started) {
+  return resume_.DropBefore(renewed, started);
 }
 
 absl::Status SqliteStore::PutIntroduction(const IntroductionRecord& introduction) {

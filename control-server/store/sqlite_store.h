@@ -9,6 +9,7 @@
 #include "control-server/store/sqlite_ledger.h"
 #include "control-server/store/sqlite_peering.h"
 #include "control-server/store/sqlite_penalties.h"
+#include "control-server/store/sqlite_resume.h"
 #include "control-server/store/sqlite_tokens.h"
 #include "control-server/store/store.h"
 
@@ -42,6 +43,13 @@ class SqliteStore final : public Store {
   absl::Status PutPenalty(const PenaltyRecord& penalty) override;
   absl::Status DeletePenalty(UserId account) override;
   absl::StatusOr<std::vector<PenaltyRecord>> ListPenalties() override;
+  absl::StatusOr<std::vector<TokenHash>> PutResume(const ResumeFamily& family, TokenHash token,
+                                                   size_t max_per_account) override;
+  absl::StatusOr<PresentedResume> FindResume(TokenHash token) override;
+  absl::Status UseSession(TokenHash session, uint32_t generation) override;
+  absl::Status DeleteSession(TokenHash session) override;
+  absl::Status DeleteOtherSessions(UserId account, TokenHash kept) override;
+  absl::Status DropResumesBefore(WallTime renewed, WallTime started) override;
 
   absl::Status PutIntroduction(const IntroductionRecord& introduction) override;
   absl::Status AckIntroduction(RequestId id, UserId party) override;
@@ -77,6 +85,7 @@ class SqliteStore final : public Store {
   SqliteAccounts accounts_;
   SqliteTokens tokens_;
   SqlitePenalties penalties_;
+  SqliteResume resume_;
   SqlitePeering peering_;
   SqliteBroadcasts broadcasts_;
   SqliteLedger ledger_;

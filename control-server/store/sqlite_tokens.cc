@@ -10,8 +10,19 @@ std::vector<TokenHash> SqliteTokens::HashesOf(UserId account) {
   return out;
 }
 
-void SqliteTokens::Remove(TokenHash hash) {
-  Query(db_, "DELETE FROM tokens WHERE hash = ?").Blob(hash.view()).Run();
+void SqliteTokens::DropSession(TokenHash session) {
+  Query(db_, "DELETE FROM tokens WHERE session = ?").Blob(session.view()).Run();
+  Query(db_, "DELETE FROM resume_families WHERE session = ?").Blob(session.view()).Run();
+}
+
+std::vector<TokenHash> SqliteTokens::OtherSessionsOf(const TokenRecord& token) {
+  std::vector<TokenHash> out;
+  Query query(db_,
+              "SELECT session FROM tokens WHERE account = ? AND session <> ? "
+              "GROUP BY session ORDER BY MAX(issued_ms), session");
+  query.Blob(token.account.view()).Blob(SessionOf(token).view());
+  while (query.Next()) out.push_back(query.GetId<TokenHash>(0));
+  return out;
 }
 
 absl::StatusOr<std::vector<TokenHash>> SqliteTokens::Put(const TokenRecord& token,
@@ -19,18 +30,17 @@ absl::StatusOr<std::vector<TokenHash>> SqliteTokens::Put(const TokenRecord& toke
   if (max_per_account == 0) return absl::InvalidArgumentError("max_per_account is 0");
   std::vector<TokenHash> dropped;
   const absl::Status status = db_.Atomically([&]() -> absl::Status {
-    std::vector<TokenHash> held = HashesOf(token.account);
     Query insert(db_,
-                 "INSERT INTO tokens (hash, account, device_key, chat_port, issued_ms, expires_ms) "
-                 "VALUES (?, ?, ?, ?, ?, ?)");
+                 "INSERT INTO tokens (hash, account, device_key, chat_port, issued_ms, expires_ms, "
+                 "session, generation) VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
     insert.Blob(token.hash.view()).Blob(token.account.view()).Blob(token.device_key);
-    insert.Int(token.chat_port).Time(token.issued_at).Time(token.expires_at).Run();
-    if (held.size() >= max_per_account)
-      held.resize(held.size() - max_per_account + 1);
-    else
-      held.clear();
-    for (const TokenHash& hash : held) Remove(hash);
-    dropped = std::move(held);
+    insert.Int(token.chat_port).Time(token.issued_at).Time(token.expires_at);
+    insert.Blob(SessionOf(token).view()).Int(token.generation).Run();
+    const std::vector<TokenHash> others = OtherSessionsOf(token);
+    for (size_t i = 0; i + max_per_account <= others.size(); ++i) {
+      DropSession(others[i]);
+      dropped.push_back(others[i]);
+    }
     return absl::OkStatus();
   });
   if (!status.ok()) return status;
@@ -39,7 +49,7 @@ absl::StatusOr<std::vector<TokenHash>> SqliteTokens::Put(const TokenRecord& toke
 
 absl::Status SqliteTokens::Delete(TokenHash hash) {
   return db_.Atomically([&]() -> absl::Status {
-    Remove(hash);
+    Query(db_, "DELETE FROM tokens WHERE hash = ?").Blob(hash.view()).Run();
     return absl::OkStatus();
   });
 }
@@ -49,6 +59,7 @@ absl::StatusOr<std::vector<TokenHash>> SqliteTokens::DeleteOf(UserId account) {
   const absl::Status status = db_.Atomically([&]() -> absl::Status {
     out = HashesOf(account);
     Query(db_, "DELETE FROM tokens WHERE account = ?").Blob(account.view()).Run();
+    Query(db_, "DELETE FROM resume_families WHERE account = ?").Blob(account.view()).Run();
     return absl::OkStatus();
   });
   if (!status.ok()) return status;
@@ -59,8 +70,8 @@ absl::StatusOr<std::vector<TokenRecord>> SqliteTokens::List(WallTime now) {
   std::vector<TokenRecord> out;
   const absl::Status status = db_.Reading([&]() -> absl::Status {
     Query query(db_,
-                "SELECT hash, account, device_key, chat_port, issued_ms, expires_ms FROM tokens "
-                "WHERE expires_ms > ?");
+                "SELECT hash, account, device_key, chat_port, issued_ms, expires_ms, session, "
+                "generation FROM tokens WHERE expires_ms > ?");
     query.Time(now);
     while (query.Next()) {
       TokenRecord token;
@@ -70,6 +81,10 @@ absl::StatusOr<std::vector<TokenRecord>> SqliteTokens::List(WallTime now) {
       token.chat_port = static_cast<uint16_t>(query.GetInt(3));
       token.issued_at = query.GetTime(4);
       token.expires_at = query.GetTime(5);
+      if (const auto session = query.GetId<TokenHash>(6); session != token.hash) {
+        token.session = session;
+      }
+      token.generation = static_cast<uint32_t>(query.GetInt(7));
       out.push_back(token);
     }
     return absl::OkStatus();

@@ -17,8 +17,10 @@ class SqliteTokens {
   absl::StatusOr<std::vector<TokenRecord>> List(WallTime now);
 
  private:
-  std::vector<TokenHash> HashesOf(UserId account);  // Oldest first. Throws.
-  void Remove(TokenHash hash);                      // Throws.
+  // These throw.
+  std::vector<TokenHash> HashesOf(UserId account);                   // Oldest first.
+  std::vector<TokenHash> OtherSessionsOf(const TokenRecord& token);  // Of its account.
+  void DropSession(TokenHash session);
   SqliteDb& db_;
 };
 

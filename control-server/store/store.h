@@ -26,6 +26,9 @@
 
 namespace p2p::server {
 
+// How many generations of resume tokens a family remembers, to know a stolen one by.
+inline constexpr int64_t kMaxResumeTokens = 128;
+
 class Store {
  public:
   virtual ~Store() = default;
@@ -54,8 +57,10 @@ class Store {
   virtual absl::StatusOr<std::vector<Account>>
   ListAccounts() = 0;  // Sorted by name without regard to case.
 
-  // Tokens. PutToken: NotFound without the account, AlreadyExists for the hash. It keeps at most
-  // `max_per_account` of an account, dropping the oldest, and returns the dropped ones.
+  // Access tokens. PutToken: NotFound without the account, AlreadyExists for the hash. It keeps the
+  // tokens of at most `max_per_account` sessions of an account, dropping whole sessions, resume
+  // tokens included, whose newest token is the oldest, and returns those sessions.
+  // DeleteToken leaves the rest of the session alone; DeleteTokensOf takes the resume tokens along.
   virtual absl::StatusOr<std::vector<TokenHash>> PutToken(const TokenRecord& token,
                                                           size_t max_per_account) = 0;
   virtual absl::Status DeleteToken(TokenHash hash) = 0;  // OK when absent.
@@ -67,6 +72,24 @@ class Store {
   virtual absl::Status PutPenalty(const PenaltyRecord& penalty) = 0;
   virtual absl::Status DeletePenalty(UserId account) = 0;  // NotFound.
   virtual absl::StatusOr<std::vector<PenaltyRecord>> ListPenalties() = 0;
+  // Resume tokens. PutResume inserts the family, or replaces that of the session, and makes `token`
+  // its token of family.generation: what it had of that generation or a later one, access tokens
+  // included, is void. The newest kMaxResumeTokens are remembered; an older one is as unknown as
+  // one that never was. At most `max_per_account` families of an account are kept, dropping whole
+  // sessions longest not renewed, which are returned. NotFound without the account, AlreadyExists
+  // for the hash.
+  virtual absl::StatusOr<std::vector<TokenHash>> PutResume(const ResumeFamily& family,
+                                                           TokenHash token,
+                                                           size_t max_per_account) = 0;
+  virtual absl::StatusOr<PresentedResume> FindResume(TokenHash token) = 0;  // NotFound.
+  // The access token of that generation was presented: marks it used if it is the family's newest,
+  // and removes the session's older access tokens. OK when there is nothing of that kind.
+  virtual absl::Status UseSession(TokenHash session, uint32_t generation) = 0;
+  // With all tokens of both kinds. OK when absent.
+  virtual absl::Status DeleteSession(TokenHash session) = 0;
+  virtual absl::Status DeleteOtherSessions(UserId account, TokenHash kept) = 0;
+  // Families renewed, or started, at or before these points. Access tokens stay.
+  virtual absl::Status DropResumesBefore(WallTime renewed, WallTime started) = 0;
 
   // Introductions.
   virtual absl::Status PutIntroduction(

@@ -84,6 +84,16 @@ class StoreContractTest : public ::testing::Test {
     token.expires_at = issued + 12h;
     return token;
   }
+  ResumeFamily NewFamily(UserId account, WallTime started) {
+    ResumeFamily family;
+    family.session = random_.NewId<TokenHash>();
+    family.account = account;
+    family.device_key = random_.Array<32>();
+    family.chat_port = 4401;
+    family.started_at = started;
+    family.renewed_at = started;
+    return family;
+  }
   BroadcastRecord NewBroadcast(UserId sender, WallTime sent, absl::string_view text = "hello") {
     BroadcastRecord record;
     record.id = random_.NewId<BroadcastId>();
@@ -371,6 +381,160 @@ TYPED_TEST(StoreContractTest, TokensAreDeletedOneByOneAndByAccount) {
   EXPECT_TRUE(this->store().DeleteToken(a1.hash).ok());  // Absent already.
   EXPECT_THAT(*this->store().DeleteTokensOf(alice.id), UnorderedElementsAre(a2.hash, a3.hash));
   EXPECT_THAT(*this->store().ListTokens(kNow), ElementsAre(b1));
+}
+
+TYPED_TEST(StoreContractTest, TokensOfOneSessionTakeOnePlaceAndGoTogether) {
+  const Account alice = this->Created("alice");
+  const TokenRecord first = this->NewToken(alice.id, kNow);
+  TokenRecord renewed = this->NewToken(alice.id, kNow + 2h);
+  renewed.session = first.hash;
+  renewed.generation = 1;
+  const TokenRecord other = this->NewToken(alice.id, kNow + 1h);
+  for (const auto& token : {first, renewed, other}) {
+    EXPECT_THAT(*this->store().PutToken(token, 2), IsEmpty());
+  }
+  this->Reopen();
+  EXPECT_THAT(*this->store().ListTokens(kNow), UnorderedElementsAre(first, renewed, other));
+  // A session is as old as its newest token: `other` goes first.
+  EXPECT_THAT(*this->store().PutToken(this->NewToken(alice.id, kNow + 3h), 2),
+              ElementsAre(other.hash));
+  EXPECT_THAT(*this->store().PutToken(this->NewToken(alice.id, kNow + 4h), 2),
+              ElementsAre(first.hash));
+  EXPECT_EQ(this->store().ListTokens(kNow)->size(), 2u);
+}
+
+// ---- Resume tokens ------------------------------------------------------------------------------
+
+TYPED_TEST(StoreContractTest, AResumeTokenIsFoundWithItsFamily) {
+  const Account alice = this->Created("alice");
+  const ResumeFamily family = this->NewFamily(alice.id, kNow);
+  const TokenHash token = this->random_.template NewId<TokenHash>();
+  EXPECT_THAT(*this->store().PutResume(family, token, 8), IsEmpty());
+  this->Reopen();
+  EXPECT_EQ(*this->store().FindResume(token), (PresentedResume{family, 0}));
+  EXPECT_TRUE(absl::IsNotFound(
+      this->store().FindResume(this->random_.template NewId<TokenHash>()).status()));
+  const ResumeFamily orphan = this->NewFamily(this->random_.template NewId<UserId>(), kNow);
+  const TokenHash another = this->random_.template NewId<TokenHash>();
+  EXPECT_TRUE(absl::IsNotFound(this->store().PutResume(orphan, another, 8).status()));
+  ResumeFamily second = this->NewFamily(alice.id, kNow);
+  EXPECT_TRUE(absl::IsAlreadyExists(this->store().PutResume(second, token, 8).status()));
+  EXPECT_TRUE(absl::IsInvalidArgument(this->store().PutResume(second, another, 0).status()));
+}
+
+TYPED_TEST(StoreContractTest, AnotherTokenOfTheGenerationVoidsWhatCameOfIt) {
+  const Account alice = this->Created("alice");
+  ResumeFamily family = this->NewFamily(alice.id, kNow);
+  std::vector<TokenHash> tokens;
+  for (int i = 0; i < 3; ++i) tokens.push_back(this->random_.template NewId<TokenHash>());
+  ASSERT_TRUE(this->store().PutResume(family, tokens[0], 8).ok());
+  family.generation = 1;
+  ASSERT_TRUE(this->store().PutResume(family, tokens[1], 8).ok());
+  TokenRecord access = this->NewToken(alice.id, kNow);
+  access.session = family.session;
+  access.generation = 1;
+  ASSERT_TRUE(this->store().PutToken(access, 8).ok());
+  ASSERT_TRUE(this->store().PutResume(family, tokens[2], 8).ok());
+  EXPECT_EQ(*this->store().FindResume(tokens[0]), (PresentedResume{family, 0}));
+  EXPECT_TRUE(absl::IsNotFound(this->store().FindResume(tokens[1]).status()));
+  EXPECT_EQ(*this->store().FindResume(tokens[2]), (PresentedResume{family, 1}));
+  EXPECT_THAT(*this->store().ListTokens(kNow), IsEmpty());
+}
+
+TYPED_TEST(StoreContractTest, UseMarksTheNewestOnlyAndEndsOlderAccessTokens) {
+  const Account alice = this->Created("alice");
+  ResumeFamily family = this->NewFamily(alice.id, kNow);
+  family.generation = 1;
+  const TokenHash token = this->random_.template NewId<TokenHash>();
+  ASSERT_TRUE(this->store().PutResume(family, token, 8).ok());
+  TokenRecord old = this->NewToken(alice.id, kNow);
+  old.hash = family.session;
+  TokenRecord renewed = this->NewToken(alice.id, kNow);
+  renewed.session = family.session;
+  renewed.generation = 1;
+  ASSERT_TRUE(this->store().PutToken(old, 8).ok());
+  ASSERT_TRUE(this->store().PutToken(renewed, 8).ok());
+  ASSERT_TRUE(this->store().UseSession(family.session, 0).ok());
+  EXPECT_FALSE(this->store().FindResume(token)->family.newest_used);
+  EXPECT_EQ(this->store().ListTokens(kNow)->size(), 2u);
+  ASSERT_TRUE(this->store().UseSession(family.session, 1).ok());
+  EXPECT_TRUE(this->store().FindResume(token)->family.newest_used);
+  EXPECT_THAT(*this->store().ListTokens(kNow), ElementsAre(renewed));
+  EXPECT_TRUE(this->store().UseSession(this->random_.template NewId<TokenHash>(), 1).ok());
+}
+
+TYPED_TEST(StoreContractTest, OnlySoManyGenerationsAreRemembered) {
+  const Account alice = this->Created("alice");
+  ResumeFamily family = this->NewFamily(alice.id, kNow);
+  std::vector<TokenHash> tokens;
+  for (uint32_t i = 0; i <= kMaxResumeTokens; ++i) {
+    family.generation = i;
+    tokens.push_back(this->random_.template NewId<TokenHash>());
+    ASSERT_TRUE(this->store().PutResume(family, tokens.back(), 8).ok());
+  }
+  EXPECT_TRUE(absl::IsNotFound(this->store().FindResume(tokens[0]).status()));
+  EXPECT_TRUE(this->store().FindResume(tokens[1]).ok());
+}
+
+TYPED_TEST(StoreContractTest, SessionsEndWithBothKindsOfTokens) {
+  const Account alice = this->Created("alice");
+  const Account bob = this->Created("bob");
+  std::vector<TokenRecord> access;
+  std::vector<TokenHash> resume;
+  for (const UserId user : {alice.id, alice.id, alice.id, bob.id, bob.id}) {
+    access.push_back(this->NewToken(user, kNow + std::chrono::minutes(access.size())));
+    ResumeFamily family = this->NewFamily(user, access.back().issued_at);
+    family.session = access.back().hash;
+    resume.push_back(this->random_.template NewId<TokenHash>());
+    ASSERT_TRUE(this->store().PutResume(family, resume.back(), 8).ok());
+    ASSERT_TRUE(this->store().PutToken(access.back(), 8).ok());
+  }
+  const auto known = [&] {
+    std::vector<bool> out;
+    for (const TokenHash& token : resume) out.push_back(this->store().FindResume(token).ok());
+    return out;
+  };
+  ASSERT_TRUE(this->store().DeleteSession(access[0].hash).ok());
+  ASSERT_TRUE(this->store().DeleteSession(access[0].hash).ok());  // Absent already.
+  EXPECT_THAT(known(), ElementsAre(false, true, true, true, true));
+  ASSERT_TRUE(this->store().DeleteOtherSessions(alice.id, access[2].hash).ok());
+  EXPECT_THAT(known(), ElementsAre(false, false, true, true, true));
+  EXPECT_THAT(*this->store().ListTokens(kNow),
+              UnorderedElementsAre(access[2], access[3], access[4]));
+  // By its own limit, and by that of access tokens.
+  ResumeFamily family = this->NewFamily(bob.id, kNow + 1h);
+  EXPECT_THAT(*this->store().PutResume(family, this->random_.template NewId<TokenHash>(), 2),
+              ElementsAre(access[3].hash));
+  EXPECT_THAT(*this->store().PutToken(this->NewToken(bob.id, kNow + 1h), 1),
+              ElementsAre(access[4].hash));
+  EXPECT_THAT(known(), ElementsAre(false, false, true, false, false));
+  // An access token ends alone, all of an account's do not.
+  ASSERT_TRUE(this->store().DeleteToken(access[2].hash).ok());
+  EXPECT_THAT(known(), ElementsAre(false, false, true, false, false));
+  ASSERT_TRUE(this->store().DeleteTokensOf(alice.id).ok());
+  EXPECT_THAT(known(), ElementsAre(false, false, false, false, false));
+}
+
+TYPED_TEST(StoreContractTest, OldFamiliesAreDropped) {
+  const Account alice = this->Created("alice");
+  ResumeFamily idle = this->NewFamily(alice.id, kNow);
+  ResumeFamily old = this->NewFamily(alice.id, kNow);
+  old.renewed_at = kNow + 10h;
+  ResumeFamily live = this->NewFamily(alice.id, kNow + 1ms);
+  live.renewed_at = kNow + 10h;
+  std::vector<TokenHash> tokens;
+  for (const auto& family : {idle, old, live}) {
+    tokens.push_back(this->random_.template NewId<TokenHash>());
+    ASSERT_TRUE(this->store().PutResume(family, tokens.back(), 8).ok());
+  }
+  ASSERT_TRUE(this->store().DropResumesBefore(kNow, kNow - 1h).ok());
+  EXPECT_FALSE(this->store().FindResume(tokens[0]).ok());
+  EXPECT_TRUE(this->store().FindResume(tokens[1]).ok());
+  ASSERT_TRUE(this->store().DropResumesBefore(kNow, kNow).ok());
+  EXPECT_FALSE(this->store().FindResume(tokens[1]).ok());
+  EXPECT_TRUE(this->store().FindResume(tokens[2]).ok());
+  ASSERT_TRUE(this->store().DeleteAccount(alice.id).ok());
+  EXPECT_FALSE(this->store().FindResume(tokens[2]).ok());
 }
 
 // ---- Introductions and addresses ----------------------------------------------------------------

@@ -9,6 +9,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
+#include "common/crypto/hash.h"
+#include "common/wire/resume_statement.h"
 #include "grpcpp/generic/generic_stub.h"
 
 namespace p2p::server {
@@ -68,6 +70,28 @@ grpc::Status TestCaller::Login(const std::string& username, const std::string& p
   request.set_username(username);
   request.set_password(password);
   return Login(request);
+}
+
+grpc::Status TestCaller::Resume(const std::string& token, const crypto::SigningKey& device,
+                                const crypto::Digest256& server) {
+  v1::ResumeRequest request;
+  request.set_resume_token(token);
+  request.set_client_nonce("0123456789abcdef");
+  const auto raw = Base64UrlDecode(token);
+  const auto id = crypto::Sha256(raw ? *raw : Bytes());
+  const auto nonce = ByteReader(AsBytes(request.client_nonce())).Array<16>();
+  request.set_device_signature(ToString(device.Sign(wire::ResumeStatement(server, id, nonce))));
+  return Resume(request);
+}
+
+grpc::Status TestCaller::Resume(const v1::ResumeRequest& request) {
+  v1::ResumeResponse response;
+  login.Clear();
+  const grpc::Status status = accounts_->Resume(NewCall().get(), request, &response);
+  if (!status.ok()) return status;
+  login = response.session();
+  authorization = absl::StrCat("Bearer ", login.session_token());
+  return status;
 }
 
 grpc::Status TestCaller::Logout() {

@@ -34,6 +34,10 @@ class TestCaller {
                       const std::string& confirm);
   grpc::Status Login(const v1::LoginRequest& request);
   grpc::Status Login(const std::string& username, const std::string& password);
+  // Renews with `token`, signed by `device` for the server whose key digest that is.
+  grpc::Status Resume(const std::string& token, const crypto::SigningKey& device,
+                      const crypto::Digest256& server);
+  grpc::Status Resume(const v1::ResumeRequest& request);
   grpc::Status Logout();
   grpc::Status ListActive(uint32_t page_size = 0, const std::string& page_token = "");
   // Any method with any bytes.
