@@ -180,8 +180,8 @@ void Server::DropOldResumes() {
   if (resumes_dropped_at_ && now - *resumes_dropped_at_ < kDropResumesEvery) return;
   resumes_dropped_at_ = now;
   const WallTime wall = clock_.Wall();
-  const WallTime renewed = OldestRenewal(options_.timing, wall);
-  const WallTime started = OldestStart(options_.timing, wall);
+  const WallTime renewed = OldestRenewal(wall);
+  const WallTime started = OldestStart(wall);
   store_queue_.Submit(
       [renewed, started](Store& store) { return store.DropResumesBefore(renewed, started); },
       [](const absl::Status&) {});  // Tried again in time.

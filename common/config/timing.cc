@@ -27,8 +27,6 @@ constexpr Key kKeys[] = {
     P2P_TIMING_KEY(penalty_close),
     P2P_TIMING_KEY(shutdown),
     P2P_TIMING_KEY(access_token),
-    P2P_TIMING_KEY(resume_idle),
-    P2P_TIMING_KEY(resume_absolute),
     P2P_TIMING_KEY(detach_grace),
     P2P_TIMING_KEY(address_memory),
     P2P_TIMING_KEY(just_started),

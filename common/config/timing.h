@@ -22,9 +22,7 @@ struct Timing {
   Duration shutdown = 500ms;       // Grace for open calls at SIGTERM.
   // Sessions and presence.
   Duration access_token = 12h;
-  Duration resume_idle = 7 * 24h;       // A resume token not used for so long is dead.
-  Duration resume_absolute = 30 * 24h;  // From a log-in until the next one is required.
-  Duration detach_grace = 10s;          // A broken channel still counts as active.
+  Duration detach_grace = 10s;  // A broken channel still counts as active.
   Duration address_memory = 10min;
   Duration just_started = 60s;
   Duration server_keepalive = 15s;

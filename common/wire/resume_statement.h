@@ -12,6 +12,9 @@
 
 namespace p2p::wire {
 
+inline constexpr size_t kSignatureSize = 64;
+inline constexpr size_t kMaxTokenText = 64;  // A token takes 43.
+
 Bytes ResumeStatement(const std::array<uint8_t, 32>& server_key_digest,
                       const std::array<uint8_t, 32>& token_id,
                       const std::array<uint8_t, 16>& client_nonce);

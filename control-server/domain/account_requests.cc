@@ -4,6 +4,7 @@
 #include "common/base/check.h"
 #include "common/base/text.h"
 #include "common/wire/limits.h"
+#include "common/wire/resume_statement.h"
 #include "control-server/domain/names.h"
 
 namespace p2p::server {

@@ -11,20 +11,15 @@ std::chrono::milliseconds Ms(Duration d) {
 
 }  // namespace
 
-WallTime OldestRenewal(const config::Timing& timing, WallTime now) {
-  return now - Ms(timing.resume_idle);
-}
+WallTime OldestRenewal(WallTime now) { return now - Ms(kResumeIdle); }
 
-WallTime OldestStart(const config::Timing& timing, WallTime now) {
-  return now - Ms(timing.resume_absolute);
-}
+WallTime OldestStart(WallTime now) { return now - Ms(kResumeAbsolute); }
 
 ResumeVerdict DecideResume(const std::optional<PresentedResume>& presented, bool signature_valid,
-                           const config::Timing& timing, WallTime now) {
+                           WallTime now) {
   if (!presented || !signature_valid) return ResumeVerdict::kRefused;
   const ResumeFamily& family = presented->family;
-  if (family.renewed_at <= OldestRenewal(timing, now) ||
-      family.started_at <= OldestStart(timing, now)) {
+  if (family.renewed_at <= OldestRenewal(now) || family.started_at <= OldestStart(now)) {
     return ResumeVerdict::kExpired;
   }
   if (presented->generation == family.generation) return ResumeVerdict::kRotate;
@@ -41,8 +36,8 @@ ResumeFamily Renewed(const PresentedResume& presented, WallTime now) {
   return family;
 }
 
-WallTime AccessTokenEnd(const ResumeFamily& family, const config::Timing& timing, WallTime now) {
-  return std::min(now + Ms(timing.access_token), family.started_at + Ms(timing.resume_absolute));
+WallTime AccessTokenEnd(const ResumeFamily& family, Duration life, WallTime now) {
+  return std::min(now + Ms(life), family.started_at + Ms(kResumeAbsolute));
 }
 
 }  // namespace p2p::server

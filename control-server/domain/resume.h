@@ -8,10 +8,12 @@
 #include <optional>
 
 #include "common/base/time.h"
-#include "common/config/timing.h"
 #include "control-server/domain/records.h"
 
 namespace p2p::server {
+
+inline constexpr Duration kResumeIdle = 7 * 24h;       // A token not used for so long is dead.
+inline constexpr Duration kResumeAbsolute = 30 * 24h;  // From a log-in until the next is required.
 
 enum class ResumeVerdict {
   kRotate,   // Hand out a successor.
@@ -24,16 +26,17 @@ enum class ResumeVerdict {
 // `presented`: nullopt for a token that the store does not know. Who cannot sign learns nothing and
 // changes nothing, whatever the token.
 ResumeVerdict DecideResume(const std::optional<PresentedResume>& presented, bool signature_valid,
-                           const config::Timing& timing, WallTime now);
+                           WallTime now);
 
 // The family after kRotate or kReissue.
 ResumeFamily Renewed(const PresentedResume& presented, WallTime now);
 
-// When the access token handed out now ends: never after the session's absolute end.
-WallTime AccessTokenEnd(const ResumeFamily& family, const config::Timing& timing, WallTime now);
+// When the access token handed out now, good for `life`, ends: never after the session's absolute
+// end.
+WallTime AccessTokenEnd(const ResumeFamily& family, Duration life, WallTime now);
 
 // Families renewed or started before these points are over.
-WallTime OldestRenewal(const config::Timing& timing, WallTime now);
-WallTime OldestStart(const config::Timing& timing, WallTime now);
+WallTime OldestRenewal(WallTime now);
+WallTime OldestStart(WallTime now);
 
 }  // namespace p2p::server

@@ -83,7 +83,7 @@ class Resume : public std::enable_shared_from_this<Resume> {
     Renewal out;
     P2P_ASSIGN_OR_RETURN(const PresentedResume presented, store.FindResume(presented_));
     out.session = presented.family.session;
-    out.verdict = DecideResume(presented, true, context_.timing, now);
+    out.verdict = DecideResume(presented, true, now);
     switch (out.verdict) {
       case ResumeVerdict::kRefused:
         return out;
@@ -104,7 +104,7 @@ class Resume : public std::enable_shared_from_this<Resume> {
                  .device_key = family.device_key,
                  .chat_port = family.chat_port,
                  .issued_at = now,
-                 .expires_at = AccessTokenEnd(family, context_.timing, now),
+                 .expires_at = AccessTokenEnd(family, context_.timing.access_token, now),
                  .session = family.session,
                  .generation = family.generation};
     P2P_RETURN_IF_ERROR(

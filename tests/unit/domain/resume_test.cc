@@ -38,23 +38,22 @@ PresentedResume Presented(const Case& c) {
 
 TEST(ResumeTest, EveryTokenOfAFamilyHasItsVerdict) {
   for (const Case& c : kCases) {
-    EXPECT_EQ(DecideResume(Presented(c), true, {}, kWall + 1h), c.verdict) << c.story;
+    EXPECT_EQ(DecideResume(Presented(c), true, kWall + 1h), c.verdict) << c.story;
     // Who cannot sign changes nothing, whatever he holds.
-    EXPECT_EQ(DecideResume(Presented(c), false, {}, kWall + 1h), ResumeVerdict::kRefused)
-        << c.story;
-    EXPECT_EQ(DecideResume(Presented(c), true, {}, kWall + 7 * 24h), ResumeVerdict::kExpired)
+    EXPECT_EQ(DecideResume(Presented(c), false, kWall + 1h), ResumeVerdict::kRefused) << c.story;
+    EXPECT_EQ(DecideResume(Presented(c), true, kWall + 7 * 24h), ResumeVerdict::kExpired)
         << c.story;
   }
-  EXPECT_EQ(DecideResume(std::nullopt, true, {}, kWall), ResumeVerdict::kRefused);
+  EXPECT_EQ(DecideResume(std::nullopt, true, kWall), ResumeVerdict::kRefused);
 }
 
 TEST(ResumeTest, SevenIdleDaysOrThirtyInAllEndASession) {
   PresentedResume presented = Presented(kCases[0]);
-  EXPECT_EQ(DecideResume(presented, true, {}, kWall + 7 * 24h - 1ms), ResumeVerdict::kRotate);
-  EXPECT_EQ(DecideResume(presented, true, {}, kWall + 7 * 24h), ResumeVerdict::kExpired);
+  EXPECT_EQ(DecideResume(presented, true, kWall + 7 * 24h - 1ms), ResumeVerdict::kRotate);
+  EXPECT_EQ(DecideResume(presented, true, kWall + 7 * 24h), ResumeVerdict::kExpired);
   presented.family.renewed_at = kWall + 29 * 24h;
-  EXPECT_EQ(DecideResume(presented, true, {}, kWall + 30 * 24h - 1ms), ResumeVerdict::kRotate);
-  EXPECT_EQ(DecideResume(presented, true, {}, kWall + 30 * 24h), ResumeVerdict::kExpired);
+  EXPECT_EQ(DecideResume(presented, true, kWall + 30 * 24h - 1ms), ResumeVerdict::kRotate);
+  EXPECT_EQ(DecideResume(presented, true, kWall + 30 * 24h), ResumeVerdict::kExpired);
 }
 
 TEST(ResumeTest, ARenewalIsOneGenerationOnAndUnused) {
@@ -72,8 +71,8 @@ TEST(ResumeTest, ARenewalIsOneGenerationOnAndUnused) {
 TEST(ResumeTest, NoAccessTokenOutlivesItsSession) {
   ResumeFamily family;
   family.started_at = kWall;
-  EXPECT_EQ(AccessTokenEnd(family, {}, kWall + 1h), kWall + 13h);
-  EXPECT_EQ(AccessTokenEnd(family, {}, kWall + 30 * 24h - 1h), kWall + 30 * 24h);
+  EXPECT_EQ(AccessTokenEnd(family, 12h, kWall + 1h), kWall + 13h);
+  EXPECT_EQ(AccessTokenEnd(family, 12h, kWall + 30 * 24h - 1h), kWall + 30 * 24h);
 }
 
 }  // namespace
