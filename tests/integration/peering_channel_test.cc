@@ -203,6 +203,7 @@ TEST_F(PeeringChannelTest, LogOutInTheGraceEndsPresenceToo) {
   auto alice = NewPeer("alice");
   alice->Attach()->Break();
   EXPECT_TRUE(WaitUntil([&] { return relay_.sessions() == 0; }));
+  sessions().Remove(HashOf(alice->authorization));
   hub().EndSession(HashOf(alice->authorization));
   EXPECT_TRUE(WaitUntil([&] { return Active().empty(); }));
 }
