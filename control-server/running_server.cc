@@ -17,7 +17,7 @@ std::vector<LiveServer::Attached> RunningServer::ListAttached() {
   auto done = answer->get_future();
   hub_.ListAttached([answer](const std::vector<AttachedSession>& sessions) {
     std::vector<Attached> out;
-    for (const AttachedSession& session : sessions) out.push_back({session.token, session.ip});
+    for (const AttachedSession& session : sessions) out.push_back({session.session, session.ip});
     answer->set_value(std::move(out));
   });
   return done.get();

@@ -19,7 +19,7 @@ struct LiveLimits {
 class LiveServer {
  public:
   struct Attached {
-    TokenHash token;
+    TokenHash session;
     net::IpAddress ip;
   };
 

@@ -10,26 +10,40 @@
 #include "control-server/domain/penalty.h"
 
 namespace p2p::server {
+namespace {
+
+struct Started {
+  UserId account;
+  WallTime at;
+};
+
+}  // namespace
 
 absl::StatusOr<std::vector<SessionEntry>> SessionAdmin::ListSessions() {
-  std::vector<TokenRecord> tokens;
+  // Sessions of devices outlive their access tokens; those of scripts are their token.
+  absl::flat_hash_map<TokenHash, Started> sessions;
   absl::flat_hash_map<UserId, std::string> names;
   P2P_RETURN_IF_ERROR(store_.Read([&](Store& store) -> absl::Status {
-    P2P_ASSIGN_OR_RETURN(tokens, store.ListTokens(clock_.Wall()));
+    P2P_ASSIGN_OR_RETURN(const auto families, store.ListFamilies());
+    for (const auto& f : families)
+      sessions.try_emplace(f.session, Started{f.account, f.started_at});
+    P2P_ASSIGN_OR_RETURN(const auto tokens, store.ListTokens(clock_.Wall()));
+    for (const auto& t : tokens)
+      sessions.try_emplace(SessionOf(t), Started{t.account, t.issued_at});
     P2P_ASSIGN_OR_RETURN(const auto accounts, store.ListAccounts());
     for (const Account& account : accounts) names[account.id] = account.username;
     return absl::OkStatus();
   }));
   absl::flat_hash_map<TokenHash, std::string> addresses;
   for (const LiveServer::Attached& client : live_.ListAttached()) {
-    addresses[client.token] = client.ip.ToString();
+    addresses[client.session] = client.ip.ToString();
   }
   std::vector<SessionEntry> out;
-  for (const TokenRecord& token : tokens) {
-    const auto address = addresses.find(token.hash);
+  for (const auto& [session, started] : sessions) {
+    const auto address = addresses.find(session);
     const bool attached = address != addresses.end();
-    out.push_back({.username = names[token.account],
-                   .logged_in_at = token.issued_at,
+    out.push_back({.username = names[started.account],
+                   .logged_in_at = started.at,
                    .attached = attached,
                    .ip_address = attached ? address->second : std::string()});
   }

@@ -95,7 +95,7 @@ void Hub::ListAttached(absl::AnyInvocable<void(std::vector<AttachedSession>)> do
   Post([this, done = std::move(done)]() mutable {
     std::vector<AttachedSession> out;
     clients_.ForEach([&out](const UserId&, const AttachedClient& client) {
-      out.push_back({client.channel->caller->token.hash, client.channel->peer.ip});
+      out.push_back({client.channel->caller->session(), client.channel->peer.ip});
     });
     done(std::move(out));
   });

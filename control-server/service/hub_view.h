@@ -37,7 +37,7 @@ class PenaltyView {
 
 // A session whose client is attached, and where it is.
 struct AttachedSession {
-  TokenHash token;
+  TokenHash session;
   net::IpAddress ip;
 };
 

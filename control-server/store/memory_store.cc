@@ -260,6 +260,12 @@ absl::StatusOr<PresentedResume> MemoryStore::FindResume(TokenHash token) {
   return PresentedResume{families_.at(it->second.session), it->second.generation};
 }
 
+absl::StatusOr<std::vector<ResumeFamily>> MemoryStore::ListFamilies() {
+  std::vector<ResumeFamily> out;
+  for (const auto& [session, family] : families_) out.push_back(family);
+  return out;
+}
+
 absl::Status MemoryStore::UseSession(TokenHash session, uint32_t generation) {
   const auto it = families_.find(session);
   if (it != families_.end() && it->second.generation == generation) {

@@ -11,7 +11,7 @@
 
 namespace p2p::server {
 
-class MemoryStore final : public Store {
+class MemoryStore : public Store {
  public:
   absl::Status Group(absl::FunctionRef<absl::Status()> work) override;
   absl::Status Step(absl::FunctionRef<absl::Status()> work) override;
@@ -36,6 +36,7 @@ class MemoryStore final : public Store {
   absl::StatusOr<std::vector<TokenHash>> PutResume(const ResumeFamily& family, TokenHash token,
                                                    size_t max_per_account) override;
   absl::StatusOr<PresentedResume> FindResume(TokenHash token) override;
+  absl::StatusOr<std::vector<ResumeFamily>> ListFamilies() override;
   absl::Status UseSession(TokenHash session, uint32_t generation) override;
   absl::Status DeleteSession(TokenHash session) override;
   absl::Status DeleteOtherSessions(UserId account, TokenHash kept) override;

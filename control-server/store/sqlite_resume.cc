@@ -3,6 +3,21 @@
 #include "control-server/store/store.h"
 
 namespace p2p::server {
+namespace {
+
+// The first eight columns.
+ResumeFamily FamilyOf(Query& query) {
+  return {.session = query.GetId<TokenHash>(0),
+          .account = query.GetId<UserId>(1),
+          .device_key = query.GetArray<32>(2),
+          .chat_port = static_cast<uint16_t>(query.GetInt(3)),
+          .started_at = query.GetTime(4),
+          .renewed_at = query.GetTime(5),
+          .generation = static_cast<uint32_t>(query.GetInt(6)),
+          .newest_used = query.GetBool(7)};
+}
+
+}  // namespace
 
 void SqliteResume::Remove(TokenHash session) {
   Query(db_, "DELETE FROM tokens WHERE session = ?").Blob(session.view()).Run();
@@ -60,21 +75,27 @@ absl::StatusOr<PresentedResume> SqliteResume::Find(TokenHash token) {
   PresentedResume out;
   const absl::Status status = db_.Reading([&]() -> absl::Status {
     Query query(db_,
-                "SELECT t.generation, f.session, f.account, f.device_key, f.chat_port, "
-                "f.started_ms, f.renewed_ms, f.generation, f.newest_used "
+                "SELECT f.session, f.account, f.device_key, f.chat_port, f.started_ms, "
+                "f.renewed_ms, f.generation, f.newest_used, t.generation "
                 "FROM resume_tokens t JOIN resume_families f ON f.session = t.session "
                 "WHERE t.hash = ?");
     query.Blob(token.view());
     if (!query.Next()) return absl::NotFoundError("no such resume token");
-    out.generation = static_cast<uint32_t>(query.GetInt(0));
-    out.family.session = query.GetId<TokenHash>(1);
-    out.family.account = query.GetId<UserId>(2);
-    out.family.device_key = query.GetArray<32>(3);
-    out.family.chat_port = static_cast<uint16_t>(query.GetInt(4));
-    out.family.started_at = query.GetTime(5);
-    out.family.renewed_at = query.GetTime(6);
-    out.family.generation = static_cast<uint32_t>(query.GetInt(7));
-    out.family.newest_used = query.GetBool(8);
+    out.family = FamilyOf(query);
+    out.generation = static_cast<uint32_t>(query.GetInt(8));
+    return absl::OkStatus();
+  });
+  if (!status.ok()) return status;
+  return out;
+}
+
+absl::StatusOr<std::vector<ResumeFamily>> SqliteResume::List() {
+  std::vector<ResumeFamily> out;
+  const absl::Status status = db_.Reading([&]() -> absl::Status {
+    Query query(db_,
+                "SELECT session, account, device_key, chat_port, started_ms, renewed_ms, "
+                "generation, newest_used FROM resume_families ORDER BY session");
+    while (query.Next()) out.push_back(FamilyOf(query));
     return absl::OkStatus();
   });
   if (!status.ok()) return status;

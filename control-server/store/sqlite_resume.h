@@ -14,6 +14,7 @@ class SqliteResume {
   absl::StatusOr<std::vector<TokenHash>> Put(const ResumeFamily& family, TokenHash token,
                                              size_t max_per_account);
   absl::StatusOr<PresentedResume> Find(TokenHash token);
+  absl::StatusOr<std::vector<ResumeFamily>> List();
   absl::Status Use(TokenHash session, uint32_t generation);
   absl::Status DeleteSession(TokenHash session);
   absl::Status DeleteOtherSessions(UserId account, TokenHash kept);

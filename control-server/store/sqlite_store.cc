@@ -81,6 +81,8 @@ absl::StatusOr<PresentedResume> SqliteStore::FindResume(TokenHash token) {
   return resume_.Find(token);
 }
 
+absl::StatusOr<std::vector<ResumeFamily>> SqliteStore::ListFamilies() { return resume_.List(); }
+
 absl::Status SqliteStore::UseSession(TokenHash session, uint32_t generation) {
   return resume_.Use(session, generation);
 }

@@ -46,6 +46,7 @@ class SqliteStore final : public Store {
   absl::StatusOr<std::vector<TokenHash>> PutResume(const ResumeFamily& family, TokenHash token,
                                                    size_t max_per_account) override;
   absl::StatusOr<PresentedResume> FindResume(TokenHash token) override;
+  absl::StatusOr<std::vector<ResumeFamily>> ListFamilies() override;
   absl::Status UseSession(TokenHash session, uint32_t generation) override;
   absl::Status DeleteSession(TokenHash session) override;
   absl::Status DeleteOtherSessions(UserId account, TokenHash kept) override;

@@ -72,6 +72,7 @@ class Store {
   virtual absl::Status PutPenalty(const PenaltyRecord& penalty) = 0;
   virtual absl::Status DeletePenalty(UserId account) = 0;  // NotFound.
   virtual absl::StatusOr<std::vector<PenaltyRecord>> ListPenalties() = 0;
+
   // Resume tokens. PutResume inserts the family, or replaces that of the session, and makes `token`
   // its token of family.generation: what it had of that generation or a later one, access tokens
   // included, is void. The newest kMaxResumeTokens are remembered; an older one is as unknown as
@@ -82,6 +83,7 @@ class Store {
                                                            TokenHash token,
                                                            size_t max_per_account) = 0;
   virtual absl::StatusOr<PresentedResume> FindResume(TokenHash token) = 0;  // NotFound.
+  virtual absl::StatusOr<std::vector<ResumeFamily>> ListFamilies() = 0;
   // The access token of that generation was presented: marks it used if it is the family's newest,
   // and removes the session's older access tokens. OK when there is nothing of that kind.
   virtual absl::Status UseSession(TokenHash session, uint32_t generation) = 0;

@@ -197,95 +197,18 @@ TEST_F(StoreQueueTest, ManyThreadsLoseNothing) {
 }
 
 // A memory store whose commits fail with a chosen error.
-class FailingStore : public Store {
+class FailingStore : public MemoryStore {
  public:
   explicit FailingStore(absl::Status failure) : failure_(std::move(failure)) {}
   absl::Status Group(absl::FunctionRef<absl::Status()> work) override {
-    return inner_.Group([&]() -> absl::Status {
+    return MemoryStore::Group([&]() -> absl::Status {
       const absl::Status status = work();
       return failure_.ok() ? status : failure_;
     });
   }
   void Heal() { failure_ = absl::OkStatus(); }
-  absl::Status Step(absl::FunctionRef<absl::Status()> w) override { return inner_.Step(w); }
-  absl::Status CreateAccount(const Account& a) override { return inner_.CreateAccount(a); }
-  absl::StatusOr<Account> FindAccount(absl::string_view n) override {
-    return inner_.FindAccount(n);
-  }
-  absl::StatusOr<Account> GetAccount(UserId id) override { return inner_.GetAccount(id); }
-  absl::StatusOr<Account> FindLookalike(absl::string_view s) override {
-    return inner_.FindLookalike(s);
-  }
-  absl::Status UpdateAccount(const Account& a) override { return inner_.UpdateAccount(a); }
-  absl::Status DeleteAccount(UserId id) override { return inner_.DeleteAccount(id); }
-  absl::StatusOr<std::vector<Account>> ListAccounts() override { return inner_.ListAccounts(); }
-  absl::StatusOr<std::vector<TokenHash>> PutToken(const TokenRecord& t, size_t m) override {
-    return inner_.PutToken(t, m);
-  }
-  absl::Status DeleteToken(TokenHash h) override { return inner_.DeleteToken(h); }
-  absl::StatusOr<std::vector<TokenHash>> DeleteTokensOf(UserId a) override {
-    return inner_.DeleteTokensOf(a);
-  }
-  absl::StatusOr<std::vector<TokenRecord>> ListTokens(WallTime now) override {
-    return inner_.ListTokens(now);
-  }
-  absl::Status PutPenalty(const PenaltyRecord& p) override { return inner_.PutPenalty(p); }
-  absl::Status DeletePenalty(UserId a) override { return inner_.DeletePenalty(a); }
-  absl::StatusOr<std::vector<PenaltyRecord>> ListPenalties() override {
-    return inner_.ListPenalties();
-  }
-  absl::Status PutIntroduction(const IntroductionRecord& i) override {
-    return inner_.PutIntroduction(i);
-  }
-  absl::Status AckIntroduction(RequestId id, UserId p) override {
-    return inner_.AckIntroduction(id, p);
-  }
-  absl::StatusOr<std::vector<IntroductionRecord>> ListIntroductions() override {
-    return inner_.ListIntroductions();
-  }
-  absl::Status DropIntroductionsBefore(WallTime t) override {
-    return inner_.DropIntroductionsBefore(t);
-  }
-  absl::Status PutAddresses(const std::vector<AddressRecord>& a) override {
-    return inner_.PutAddresses(a);
-  }
-  absl::StatusOr<std::vector<AddressRecord>> ListAddresses(WallTime t) override {
-    return inner_.ListAddresses(t);
-  }
-  absl::Status DropAddressesBefore(WallTime t) override { return inner_.DropAddressesBefore(t); }
-  absl::Status PutBroadcast(const BroadcastRecord& b) override { return inner_.PutBroadcast(b); }
-  absl::StatusOr<BroadcastRecord> FindBroadcastByKey(UserId s, absl::string_view k) override {
-    return inner_.FindBroadcastByKey(s, k);
-  }
-  absl::StatusOr<BroadcastRecord> GetBroadcast(BroadcastId id) override {
-    return inner_.GetBroadcast(id);
-  }
-  absl::StatusOr<std::vector<BroadcastRecord>> ListLiveBroadcasts(WallTime now) override {
-    return inner_.ListLiveBroadcasts(now);
-  }
-  absl::StatusOr<std::vector<BroadcastRecord>> ListBroadcasts(std::optional<UserId> s, WallTime t,
-                                                              size_t n) override {
-    return inner_.ListBroadcasts(s, t, n);
-  }
-  absl::Status RevokeBroadcast(BroadcastId id) override { return inner_.RevokeBroadcast(id); }
-  absl::Status PutDue(const std::vector<DeliveryRecord>& rows) override {
-    return inner_.PutDue(rows);
-  }
-  absl::Status MarkDelivered(BroadcastId b, UserId u, DeliveryVia v, WallTime t) override {
-    return inner_.MarkDelivered(b, u, v, t);
-  }
-  absl::StatusOr<std::vector<DeliveryRecord>> ListDeliveries(BroadcastId b) override {
-    return inner_.ListDeliveries(b);
-  }
-  absl::StatusOr<DeliveryCounts> CountDeliveries(BroadcastId b) override {
-    return inner_.CountDeliveries(b);
-  }
-  absl::Status PurgeBroadcasts(WallTime now, WallTime before) override {
-    return inner_.PurgeBroadcasts(now, before);
-  }
 
  private:
-  MemoryStore inner_;
   absl::Status failure_;
 };
 
