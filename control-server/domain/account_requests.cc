@@ -18,6 +18,28 @@ absl::Status CheckChatPort(std::optional<uint32_t> port) {
   return absl::OkStatus();
 }
 
+// `password`: what a password that exists already may look like.
+absl::Status CheckKnownPassword(absl::string_view password, absl::string_view field) {
+  if (password.empty()) return absl::InvalidArgumentError(absl::StrCat(field, " is required"));
+  if (password.size() > 4 * wire::kMaxPasswordChars ||
+      CodePoints(password) > wire::kMaxPasswordChars) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(field, " is longer than ", wire::kMaxPasswordChars, " characters"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckConfirmed(absl::string_view password, absl::string_view confirm_password,
+                            absl::string_view field) {
+  if (confirm_password.empty()) {
+    return absl::InvalidArgumentError("confirm_password is required");
+  }
+  if (confirm_password != password) {
+    return absl::InvalidArgumentError(absl::StrCat("confirm_password is not the same as ", field));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status CheckHello(absl::string_view client_version) {
@@ -32,13 +54,14 @@ absl::Status CheckSignup(absl::string_view username, absl::string_view password,
                          absl::string_view confirm_password) {
   P2P_RETURN_IF_ERROR(CheckNewUsername(username));
   P2P_RETURN_IF_ERROR(CheckNewPassword(password));
-  if (confirm_password.empty()) {
-    return absl::InvalidArgumentError("confirm_password is required");
-  }
-  if (confirm_password != password) {
-    return absl::InvalidArgumentError("confirm_password is not the same as password");
-  }
-  return absl::OkStatus();
+  return CheckConfirmed(password, confirm_password, "password");
+}
+
+absl::Status CheckPasswordChange(absl::string_view old_password, absl::string_view new_password,
+                                 absl::string_view confirm_password) {
+  P2P_RETURN_IF_ERROR(CheckKnownPassword(old_password, "old_password"));
+  P2P_RETURN_IF_ERROR(CheckNewPassword(new_password, "new_password"));
+  return CheckConfirmed(new_password, confirm_password, "new_password");
 }
 
 absl::Status CheckLogin(const LoginFields& fields) {
@@ -47,12 +70,7 @@ absl::Status CheckLogin(const LoginFields& fields) {
     return absl::InvalidArgumentError(
         absl::StrCat("username is longer than ", wire::kMaxUsername, " bytes"));
   }
-  if (fields.password.empty()) return absl::InvalidArgumentError("password is required");
-  if (fields.password.size() > 4 * wire::kMaxPasswordChars ||
-      CodePoints(fields.password) > wire::kMaxPasswordChars) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("password is longer than ", wire::kMaxPasswordChars, " characters"));
-  }
+  P2P_RETURN_IF_ERROR(CheckKnownPassword(fields.password, "password"));
   if (!fields.device_key.empty() && fields.device_key.size() != wire::kDeviceKeySize) {
     return absl::InvalidArgumentError(
         absl::StrCat("device_public_key must have ", wire::kDeviceKeySize, " bytes"));

@@ -15,6 +15,9 @@ absl::Status CheckHello(absl::string_view client_version);
 absl::Status CheckSignup(absl::string_view username, absl::string_view password,
                          absl::string_view confirm_password);
 
+absl::Status CheckPasswordChange(absl::string_view old_password, absl::string_view new_password,
+                                 absl::string_view confirm_password);
+
 // A name that no account can have passes: it gets the answer of an unknown user.
 struct LoginFields {
   absl::string_view username;

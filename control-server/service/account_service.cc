@@ -4,6 +4,7 @@
 #include "control-server/domain/account_requests.h"
 #include "control-server/service/errors.h"
 #include "control-server/service/login_flow.h"
+#include "control-server/service/password_flow.h"
 #include "control-server/service/resume_flow.h"
 #include "control-server/service/signup_flow.h"
 
@@ -95,12 +96,16 @@ grpc::ServerUnaryReactor* AccountService::Resume(grpc::CallbackServerContext* ca
 }
 
 grpc::ServerUnaryReactor* AccountService::ChangePassword(grpc::CallbackServerContext* call,
-                                                         const v1::ChangePasswordRequest*,
-                                                         v1::ChangePasswordResponse*) {
+                                                         const v1::ChangePasswordRequest* request,
+                                                         v1::ChangePasswordResponse* response) {
   const auto caller = authenticator_.Check(*call);
   if (!caller.ok()) return FinishNow(call, ToGrpc(caller.status()));
-  return FinishNow(call, grpc::Status(grpc::StatusCode::UNIMPLEMENTED,
-                                      "this server does not change passwords; ask its operator"));
+  const absl::Status valid = CheckPasswordChange(request->old_password(), request->new_password(),
+                                                 request->confirm_password());
+  if (!valid.ok()) return FinishNow(call, ToGrpc(valid));
+  auto* reactor = call->DefaultReactor();
+  StartPasswordChange(context_, PeerOf(*call), *caller, *request, response, reactor);
+  return reactor;
 }
 
 }  // namespace p2p::server

@@ -211,15 +211,6 @@ TEST_F(AccountsTest, AnOversizedMessageFromAStrangerCostsItsConnection) {
   EXPECT_TRUE(NewCaller().Hello().ok());
 }
 
-TEST_F(AccountsTest, WhatIsNotOfferedSaysSo) {
-  TestCaller caller = NewCaller();
-  ASSERT_TRUE(caller.Signup("alice", kPassword, kPassword).ok());
-  ASSERT_TRUE(caller.Login("alice", kPassword).ok());
-  const grpc::Status status = caller.Raw("/p2p.v1.AccountService/ChangePassword", "");
-  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNIMPLEMENTED);
-  EXPECT_THAT(status.error_message(), HasSubstr("this server"));
-}
-
 TEST_F(AccountsTest, AnAccountHoldsEightTokensAndTheOldestGoes) {
   TestCaller caller = NewCaller();
   ASSERT_TRUE(caller.Signup("alice", kPassword, kPassword).ok());

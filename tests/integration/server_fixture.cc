@@ -94,6 +94,17 @@ grpc::Status TestCaller::Resume(const v1::ResumeRequest& request) {
   return status;
 }
 
+grpc::Status TestCaller::ChangePassword(const std::string& old_password,
+                                        const std::string& new_password,
+                                        const std::string& confirm) {
+  v1::ChangePasswordRequest request;
+  request.set_old_password(old_password);
+  request.set_new_password(new_password);
+  request.set_confirm_password(confirm);
+  v1::ChangePasswordResponse response;
+  return accounts_->ChangePassword(NewCall().get(), request, &response);
+}
+
 grpc::Status TestCaller::Logout() {
   v1::LogoutResponse response;
   return accounts_->Logout(NewCall().get(), {}, &response);

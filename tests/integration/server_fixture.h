@@ -39,6 +39,8 @@ class TestCaller {
                       const crypto::Digest256& server);
   grpc::Status Resume(const v1::ResumeRequest& request);
   grpc::Status Logout();
+  grpc::Status ChangePassword(const std::string& old_password, const std::string& new_password,
+                              const std::string& confirm);
   grpc::Status ListActive(uint32_t page_size = 0, const std::string& page_token = "");
   // Any method with any bytes.
   grpc::Status Raw(const std::string& method, const std::string& bytes);
