@@ -62,6 +62,11 @@ def test_every_rpc_refuses_everybody_without_a_valid_token(world):
     born = time.monotonic()
     logged_out = raw.log_in("alice", "a good password", device=True)
     raw.accounts.Logout(accounts_pb2.LogoutRequest(), metadata=logged_out, timeout=10)
+    raw.sign_up("bob", "a good password")
+    ended, kept = (raw.log_in("bob", "a good password", device=True) for _ in range(2))
+    raw.accounts.ChangePassword(
+        accounts_pb2.ChangePasswordRequest(old_password="a good password", new_password="a better password",
+                                           confirm_password="a better password"), metadata=kept, timeout=10)
     raw.sign_up("mallory", "a good password")
     revoked = raw.log_in("mallory", "a good password", device=True)
     try:  # An invalid request costs the token.
@@ -82,6 +87,7 @@ def test_every_rpc_refuses_everybody_without_a_valid_token(world):
         "an expired token": expired,
         "a token that was logged out": logged_out,
         "a token that a penalty revoked": revoked,
+        "a token that a new password ended": ended,
         "an overlong token": bearer("Bearer " + "A" * 4000),
     }
     tried = 0
