@@ -253,7 +253,7 @@ class Client final : public ControlEvents, public StatePort {
     control.port = options_.port;
     if (!fingerprint_.empty()) control.pin = fingerprint_;
     control.ca_pem = options_.ca_pem;
-    control.device_key = directory_.device_key().public_key();
+    control.device_key = &directory_.device_key();
     control.take_over = options_.take_over;
     control.client_version = kClientVersion;
     control.timing = options_.timing;
@@ -360,6 +360,9 @@ class Client final : public ControlEvents, public StatePort {
   void OnLogin(Outcome<Session> result) override {
     FromServer([&](Now now) { model_->OnLogin(std::move(result), now); });
   }
+  void OnResumed(Outcome<Session> result) override {
+    FromServer([&](Now now) { model_->OnResumed(std::move(result), now); });
+  }
   void OnLogout(Outcome<Done> result) override {
     FromServer([&](Now now) { model_->OnLogout(result, now); });
   }
@@ -452,6 +455,7 @@ class Client final : public ControlEvents, public StatePort {
       last_session_ = std::move(**loaded);
     }
     last_session_->token.Clear();
+    last_session_->resume_token.Clear();
     last_session_->expires_at = WallTime();
     return directory_.SaveSession(fingerprint_, *last_session_);
   }

@@ -102,6 +102,11 @@ void AppModel::OnLogin(Outcome<Session> result, Now now) {
   Pump(now);
 }
 
+void AppModel::OnResumed(Outcome<Session> result, Now now) {
+  session_.OnResumed(std::move(result), now);
+  AfterSessionChange(now);
+}
+
 void AppModel::OnLogout(const Outcome<Done>& result, Now now) {
   if (!current_) return;
   const AnswerScope scope(answering_, current_->caller);

@@ -119,6 +119,7 @@ void AppModel::EnqueueBroadcast(std::string text, Now now) {
 void AppModel::Enqueue(Command command, Now now) {
   if (Is<cmd::Login>(command) || Is<cmd::Signup>(command)) queue_.DropLaterCredentials();
   const bool logging_in = session_.phase() == SessionFlow::Phase::kLoggingIn ||
+                          session_.phase() == SessionFlow::Phase::kRenewing ||
                           session_.phase() == SessionFlow::Phase::kAttaching;
   if (!queue_.Push({std::move(command), "", std::nullopt, 0, answering_.value_or(0), logging_in})) {
     return Error(absl::StatusCode::kResourceExhausted, "too many commands wait already");
@@ -181,7 +182,8 @@ void AppModel::FinishIfDone() {
   if (phase == SessionFlow::Phase::kWaiting && !session_.ever_connected()) {
     return session_.Stop(ExitCode::kUnreachable);
   }
-  const bool settled = session_.ever_connected() && phase != SessionFlow::Phase::kAttaching;
+  const bool settled = session_.ever_connected() && phase != SessionFlow::Phase::kAttaching &&
+                       phase != SessionFlow::Phase::kRenewing;
   if (settled || phase == SessionFlow::Phase::kAskingTrust) session_.Stop(ExitCode::kOk);
 }
 
@@ -191,7 +193,9 @@ AppModel::Readiness AppModel::ReadinessOf(const Command& command) const {
   using Phase = SessionFlow::Phase;
   if (!session_.ever_connected()) return Readiness::kWait;
   const Phase phase = session_.phase();
-  if (phase == Phase::kLoggingIn || phase == Phase::kAttaching) return Readiness::kWait;
+  if (phase == Phase::kLoggingIn || phase == Phase::kRenewing || phase == Phase::kAttaching) {
+    return Readiness::kWait;
+  }
   if (Is<cmd::Signup>(command) || Is<cmd::Login>(command)) {
     return phase == Phase::kServed || phase == Phase::kAttached ? Readiness::kRun
                                                                 : Readiness::kWait;

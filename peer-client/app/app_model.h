@@ -37,6 +37,7 @@ class AppModel {
   void OnHello(const Outcome<HelloInfo>& hello, Now now);
   void OnSignup(const Outcome<SignupInfo>& result, Now now);
   void OnLogin(Outcome<Session> result, Now now);
+  void OnResumed(Outcome<Session> result, Now now);
   void OnLogout(const Outcome<Done>& result, Now now);
   void OnList(Outcome<std::vector<out::ActiveClient>> result, Now now);
   void OnRequest(const Outcome<RequestInfo>& result, Now now);

@@ -44,7 +44,7 @@ struct HelloInfo {
 struct SignupInfo {
   std::string message;
 };
-// What a log-in yields. `token` is secret; kept in a 0600 file.
+// What a log-in or a renewal yields. Both tokens are secret; kept in a 0600 file.
 struct Session {
   std::string username;
   Bytes user_id;
@@ -53,8 +53,10 @@ struct Session {
   std::vector<Choice> choices;
   Bytes introducer_key;
   Bytes broadcast_key;
+  SecretText resume_token;  // Empty: of a server that renews no sessions.
   Session Clone() const {
-    return {username, user_id, token.Clone(), expires_at, choices, introducer_key, broadcast_key};
+    return {username, user_id,        token.Clone(), expires_at,
+            choices,  introducer_key, broadcast_key, resume_token.Clone()};
   }
 };
 struct RequestInfo {
@@ -154,6 +156,8 @@ class ControlPort {
   virtual void Signup(const std::string& username, absl::string_view password,
                       absl::string_view confirm_password) = 0;                      // -> OnSignup
   virtual void Login(const std::string& username, absl::string_view password) = 0;  // -> OnLogin
+  // Renews the session, signed with the device's key. -> OnResumed
+  virtual void Resume(const SecretText& resume_token, const std::array<uint8_t, 16>& nonce) = 0;
   // The token of every call from now on; empty for none.
   virtual void UseToken(const SecretText& token) = 0;
   virtual void Logout() = 0;  // -> OnLogout

@@ -20,6 +20,14 @@ RetryReason ReasonOf(const CallError& error) {
   return RetryReason::kUnreachable;
 }
 
+// Nothing is wrong with the session: the same may work later.
+bool IsPassing(const CallError& error) {
+  return !error.answered || error.code == absl::StatusCode::kOk ||
+         error.code == absl::StatusCode::kUnavailable ||
+         error.code == absl::StatusCode::kResourceExhausted ||
+         error.code == absl::StatusCode::kInternal;
+}
+
 }  // namespace
 
 std::string CodeName(absl::StatusCode code) { return absl::StatusCodeToString(code); }
@@ -28,11 +36,12 @@ SessionFlow::SessionFlow(const AppContext& context)
     : context_(context),
       not_served_(context.options.timing),
       lost_(context.options.timing),
+      renewal_(context.control, context.random),
       window_(context.options.timing.reconnect_window_min) {}
 
 void SessionFlow::Start(bool key_known, std::optional<Session> saved, Now now) {
   key_known_ = key_known;
-  if (saved && saved->expires_at > now.wall) {
+  if (saved && (!SessionRenewal::Expired(*saved, now) || SessionRenewal::Possible(*saved))) {
     session_ = std::move(saved);
     context_.control.UseToken(session_->token);
   }
@@ -108,6 +117,7 @@ void SessionFlow::OnHello(const Outcome<HelloInfo>& hello, Now now) {
       out::Connected{info.choices, info.server_name, info.greeting, session_.has_value()});
   if (session_) {
     resuming_ = true;
+    if (SessionRenewal::Expired(*session_, now)) return Renew();
     Attach(now);
   }
 }
@@ -119,14 +129,47 @@ void SessionFlow::Login(const std::string& username, absl::string_view password)
 }
 
 void SessionFlow::OnLoggedIn(Session session, Now now) {
+  KeepSession(std::move(session));
+  resuming_ = false;
+  Attach(now);
+}
+
+// Saved before it is used: from its first use on, the server takes no older tokens.
+void SessionFlow::KeepSession(Session session) {
   session_ = std::move(session);
-  context_.control.UseToken(session_->token);
   // Without the file the session still works; only a restart needs the password again.
   if (const auto saved = context_.state.SaveSession(*session_); !saved.ok()) {
     context_.out.Show(out::Notice{absl::StrCat("the session was not saved: ", saved.message())});
   }
-  resuming_ = false;
+  context_.control.UseToken(session_->token);
+}
+
+void SessionFlow::Renew() {
+  phase_ = Phase::kRenewing;
+  renewal_.Start(*session_);
+}
+
+void SessionFlow::OnResumed(Outcome<Session> result, Now now) {
+  if (!renewal_.TakeAnswer() || !session_) return;
+  if (const auto* error = std::get_if<CallError>(&result)) return OnNotRenewed(*error, now);
+  KeepSession(std::move(std::get<Session>(result)));
+  renewal_.Schedule(*session_, now);
+  ended_by_.reset();
+  if (phase_ != Phase::kRenewing) return;  // In the background of an attached channel.
+  resuming_ = true;
   Attach(now);
+}
+
+void SessionFlow::OnNotRenewed(const CallError& error, Now now) {
+  if (error.penalty) return OnPenalty(*error.penalty, now);
+  if (phase_ != Phase::kRenewing) return renewal_.ScheduleAgain(*session_, now);
+  if (IsPassing(error)) return RetryLater(error, false, now);
+  // Over for good. Why the channel ended says more than that it cannot be renewed.
+  const CallError shown = ended_by_.value_or(error);
+  DropSession(true);
+  phase_ = Phase::kServed;
+  ReportError(shown);
+  ShowConnected(hello_);
 }
 
 void SessionFlow::Attach(Now) {
@@ -143,7 +186,7 @@ void SessionFlow::Attach(Now) {
   context_.control.Attach(*port);
 }
 
-void SessionFlow::OnAttached(const event::Attached& attached, Now) {
+void SessionFlow::OnAttached(const event::Attached& attached, Now now) {
   if (phase_ != Phase::kAttaching) return;
   phase_ = Phase::kAttached;
   lost_.Reset();
@@ -151,6 +194,7 @@ void SessionFlow::OnAttached(const event::Attached& attached, Now) {
   auto choices = session_->choices;
   if (choices.empty()) choices = {Choice::kListActive, Choice::kBroadcast};
   context_.out.Show(out::LoggedIn{session_->username, std::move(choices), resuming_});
+  renewal_.Schedule(*session_, now);
   context_.broadcasts.Attach(attached, *session_);
 }
 
@@ -164,12 +208,7 @@ void SessionFlow::OnChannelEnd(const CallError& error, Now now) {
   if (phase_ != Phase::kAttaching && phase_ != Phase::kAttached) return;
   context_.broadcasts.Detach();
   if (error.penalty) return OnPenalty(*error.penalty, now);
-  if (!error.answered || error.code == absl::StatusCode::kOk ||
-      error.code == absl::StatusCode::kUnavailable ||
-      error.code == absl::StatusCode::kResourceExhausted ||
-      error.code == absl::StatusCode::kInternal) {
-    return RetryLater(error, phase_ == Phase::kAttached, now);
-  }
+  if (IsPassing(error)) return RetryLater(error, phase_ == Phase::kAttached, now);
   // The server ended it for good: taken over, logged out, expired, refused.
   const bool taken_over = error.code == absl::StatusCode::kAborted;
   const bool mine = detached_ && detached_->logged_out;
@@ -177,6 +216,11 @@ void SessionFlow::OnChannelEnd(const CallError& error, Now now) {
   if (detached_ && !detached_->message.empty()) shown.message = detached_->message;
   if (shown.code == absl::StatusCode::kUnauthenticated && shown.message.empty()) {
     shown.message = "the session has ended; log in again";
+  }
+  if (error.code == absl::StatusCode::kUnauthenticated && !mine && !ended_by_ &&
+      SessionRenewal::Possible(*session_)) {
+    ended_by_ = shown;
+    return Renew();
   }
   // The channel's end may be here before the answer to Logout: whichever comes first tells.
   if (mine) context_.out.Show(out::LoggedOut{session_->username});
@@ -220,6 +264,8 @@ void SessionFlow::OnNoAnswer(const CallError& error, Now now) {
 
 void SessionFlow::RetryLater(const CallError& error, bool lost, Now now) {
   context_.control.Disconnect();
+  renewal_.Cancel();
+  ended_by_.reset();
   phase_ = Phase::kWaiting;
   const bool served = !context_.options.one_shot || ever_connected_;
   NextTry next = session_ && served ? lost_.After(now.mono, window_, context_.random)
@@ -233,6 +279,8 @@ void SessionFlow::RetryLater(const CallError& error, bool lost, Now now) {
 
 void SessionFlow::DropSession(bool from_disk) {
   session_.reset();
+  ended_by_.reset();
+  renewal_.Cancel();
   context_.control.UseToken(SecretText());
   if (!from_disk) return;
   if (const auto status = context_.state.ForgetSession(); !status.ok()) {
@@ -248,6 +296,7 @@ void SessionFlow::Stop(ExitCode code) {
 }
 
 void SessionFlow::OnTimer(Now now) {
+  if (attached() && renewal_.due() && *renewal_.due() <= now.mono) renewal_.Start(*session_);
   if (phase_ == Phase::kWaiting && next_try_ && *next_try_ <= now.mono) Connect();
 }
 

@@ -7,6 +7,7 @@
 
 #include "peer-client/app/app_context.h"
 #include "peer-client/app/retry_schedule.h"
+#include "peer-client/app/session_renewal.h"
 
 namespace p2p::client {
 
@@ -20,6 +21,7 @@ class SessionFlow {
     kWaiting,  // For the next try.
     kServed,   // Connected; nobody is logged in.
     kLoggingIn,
+    kRenewing,  // New tokens, because the server does not take the old one, or will not.
     kAttaching,
     kAttached,
     kStopped,  // The program ends.
@@ -35,6 +37,7 @@ class SessionFlow {
   void Login(const std::string& username, absl::string_view password);  // In kServed only.
   void OnLoggedIn(Session session, Now now);  // Attaches; a failed log-in: OnLoginFailed.
   void OnLoginFailed() { phase_ = Phase::kServed; }
+  void OnResumed(Outcome<Session> result, Now now);
   void OnAttached(const event::Attached& attached, Now now);
   void OnDetached(const event::Detached& detached);
   void OnChannelEnd(const CallError& error, Now now);
@@ -52,13 +55,16 @@ class SessionFlow {
   std::optional<MonoTime> next_try() const { return next_try_; }
   bool input_ended = false;  // Nobody waits for retries: unreachable ends the program.
 
-  std::optional<MonoTime> NextDeadline() const { return next_try_; }
+  std::optional<MonoTime> NextDeadline() const { return next_try_ ? next_try_ : renewal_.due(); }
   void OnTimer(Now now);
 
  private:
   void Connect();
   void Attach(Now now);
   void RetryLater(const CallError& error, bool lost, Now now);
+  void KeepSession(Session session);
+  void Renew();
+  void OnNotRenewed(const CallError& error, Now now);
   void DropSession(bool from_disk);
   void ReportError(const CallError& error);
   void ShowConnected(const HelloInfo& hello);
@@ -66,9 +72,11 @@ class SessionFlow {
   AppContext context_;
   NotServedSchedule not_served_;
   LostSchedule lost_;
+  SessionRenewal renewal_;
   Phase phase_ = Phase::kStart;
   std::optional<Session> session_;
-  bool resuming_ = false;  // The attach under way needed no password.
+  bool resuming_ = false;              // The attach under way needed no password.
+  std::optional<CallError> ended_by_;  // How the server ended the channel, while renewing.
   bool key_known_ = false;
   bool ever_connected_ = false;
   bool penalty_shown_ = false;

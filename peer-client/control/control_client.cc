@@ -10,8 +10,10 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
 #include "common/crypto/certificate.h"
+#include "common/crypto/hash.h"
 #include "common/net/tls_probe.h"
 #include "common/rpc/server_identity.h"
+#include "common/wire/resume_statement.h"
 #include "p2p/v1/accounts.grpc.pb.h"
 #include "p2p/v1/broadcast.grpc.pb.h"
 #include "p2p/v1/directory.grpc.pb.h"
@@ -52,13 +54,14 @@ std::chrono::system_clock::time_point DeadlineIn(Duration d) {
          std::chrono::duration_cast<std::chrono::system_clock::duration>(d);
 }
 
-std::string KeyOf(const grpc::ClientContext& context) {
+// Of the key that the server proved on this connection.
+std::optional<crypto::Digest256> KeyOf(const grpc::ClientContext& context) {
   const auto auth = context.auth_context();
-  if (auth == nullptr) return "";
+  if (auth == nullptr) return std::nullopt;
   const auto pem = auth->FindPropertyValues(GRPC_X509_PEM_CERT_PROPERTY_NAME);
-  if (pem.empty()) return "";
+  if (pem.empty()) return std::nullopt;
   const auto digest = crypto::SpkiDigest(absl::string_view(pem[0].data(), pem[0].size()));
-  return digest.ok() ? crypto::FingerprintText(*digest) : "";
+  return digest.ok() ? std::optional(*digest) : std::nullopt;
 }
 
 }  // namespace
@@ -131,8 +134,10 @@ class ControlClient::Impl {
       return events_.OnHello(std::move(error));
     }
     peer_ = context.peer();
+    server_key_ = KeyOf(context);
     events_.OnHello(HelloInfo{response.server_name(), response.greeting(),
-                              ToChoices(response.choices()), KeyOf(context)});
+                              ToChoices(response.choices()),
+                              server_key_ ? crypto::FingerprintText(*server_key_) : ""});
   }
 
   void Disconnect() {
@@ -318,6 +323,7 @@ class ControlClient::Impl {
   std::function<void()> close_done_;
   asio::steady_timer attach_timer_;
   std::string peer_;
+  std::optional<crypto::Digest256> server_key_;  // Of the present connection, after Hello.
 };
 
 ControlClient::ControlClient(asio::io_context& loop, ControlEvents& events, ControlOptions options)
@@ -356,7 +362,7 @@ void ControlClient::Login(const std::string& username, absl::string_view passwor
   v1::LoginRequest request;
   request.set_username(username);
   request.set_password(std::string(password));
-  request.set_device_public_key(ToString(impl_->options_.device_key));
+  request.set_device_public_key(ToString(impl_->options_.device_key->public_key()));
   Impl* const impl = impl_.get();
   impl->Call<v1::LoginResponse>(
       std::move(request),
@@ -365,6 +371,26 @@ void ControlClient::Login(const std::string& username, absl::string_view passwor
       },
       [](const v1::LoginResponse& response) { return ToSession(response); },
       [impl](Outcome<Session> result) { impl->events_.OnLogin(std::move(result)); });
+}
+
+void ControlClient::Resume(const SecretText& resume_token, const std::array<uint8_t, 16>& nonce) {
+  Impl* const impl = impl_.get();
+  v1::ResumeRequest request;
+  request.set_resume_token(std::string(resume_token.view()));
+  request.set_client_nonce(ToString(nonce));
+  // A token that is none gets the server's refusal like every other that is wrong.
+  if (const auto token = Base64UrlDecode(resume_token.view()); token && impl->server_key_) {
+    const Bytes statement =
+        wire::ResumeStatement(*impl->server_key_, crypto::Sha256(*token), nonce);
+    request.set_device_signature(ToString(impl->options_.device_key->Sign(statement)));
+  }
+  impl->Call<v1::ResumeResponse>(
+      std::move(request),
+      [impl](auto* c, auto* q, auto* r, auto f) {
+        impl->accounts_->async()->Resume(c, q, r, std::move(f));
+      },
+      [](const v1::ResumeResponse& response) { return ToSession(response.session()); },
+      [impl](Outcome<Session> result) { impl->events_.OnResumed(std::move(result)); });
 }
 
 void ControlClient::Logout() {

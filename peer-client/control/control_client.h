@@ -24,6 +24,7 @@ class ControlEvents {
   virtual void OnHello(Outcome<HelloInfo> hello) = 0;
   virtual void OnSignup(Outcome<SignupInfo> result) = 0;
   virtual void OnLogin(Outcome<Session> result) = 0;
+  virtual void OnResumed(Outcome<Session> result) = 0;
   virtual void OnLogout(Outcome<Done> result) = 0;
   virtual void OnList(Outcome<std::vector<out::ActiveClient>> result) = 0;
   virtual void OnRequest(Outcome<RequestInfo> result) = 0;
@@ -38,7 +39,7 @@ struct ControlOptions {
   uint16_t port = 0;
   std::optional<std::string> pin;  // The fingerprint to accept; may be set later by Pin.
   std::string ca_pem;              // Instead of a pin: verify by this authority and the host name.
-  crypto::PublicKey device_key{};
+  const crypto::SigningKey* device_key = nullptr;  // Outlives the client.
   bool take_over = true;  // Attach in place of another client of the account.
   std::string client_version;
   config::Timing timing;
@@ -65,6 +66,7 @@ class ControlClient final : public ControlPort {
   void Signup(const std::string& username, absl::string_view password,
               absl::string_view confirm_password) override;
   void Login(const std::string& username, absl::string_view password) override;
+  void Resume(const SecretText& resume_token, const std::array<uint8_t, 16>& nonce) override;
   void UseToken(const SecretText& token) override;
   void Logout() override;
   void List() override;

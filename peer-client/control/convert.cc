@@ -165,7 +165,8 @@ Session ToSession(const v1::LoginResponse& response) {
           ToWall(response.session_expires_at()),
           ToChoices(response.choices()),
           ToBytesOf(response.server_keys().introducer_public_key()),
-          ToBytesOf(response.server_keys().broadcast_public_key())};
+          ToBytesOf(response.server_keys().broadcast_public_key()),
+          SecretText(response.resume_token())};
 }
 
 std::optional<ChannelEvent> ToChannelEvent(const v1::ServerEvent& in) {

@@ -59,6 +59,7 @@ std::optional<Session> ReadSession(const std::string& text) {
   try {
     session.username = field("username");
     session.token = SecretText(field("token"));
+    session.resume_token = SecretText(field("resume_token"));
     session.expires_at = WallFromMs(in.value("expires_at_ms", int64_t{0}));
     for (auto [name, out] : {std::pair{"user_id", &session.user_id},
                              std::pair{"introducer_key", &session.introducer_key},
@@ -156,6 +157,7 @@ absl::Status DataDirectory::SaveSession(const std::string& fingerprint, const Se
   const json out = {{"username", session.username},
                     {"user_id", HexEncode(session.user_id)},
                     {"token", std::string(session.token.view())},
+                    {"resume_token", std::string(session.resume_token.view())},
                     {"expires_at_ms", ToMs(session.expires_at)},
                     {"introducer_key", HexEncode(session.introducer_key)},
                     {"broadcast_key", HexEncode(session.broadcast_key)}};

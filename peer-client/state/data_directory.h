@@ -4,8 +4,8 @@
 //   lock                       held while a client runs
 //   device.key                 32-byte Ed25519 seed, hex
 //   known_servers              lines "HOST:PORT FINGERPRINT ACCOUNT|-", the last used first
-//   servers/<key digest>/session.json            the last account, its token while it is valid
-//   servers/<key digest>/accounts/<user id>/     conversations and broadcasts of an account
+//   servers/<key digest>/session.json            the last account, its tokens while they may be
+//   valid servers/<key digest>/accounts/<user id>/     conversations and broadcasts of an account
 //
 // Everything is 0600 in 0700 directories and replaced atomically. Rim code: blocks on the disk.
 #pragma once

@@ -26,6 +26,9 @@ class FakeControl final : public ControlPort {
   void Login(const std::string& username, absl::string_view password) override {
     calls.push_back(absl::StrCat("login ", username, " ", password));
   }
+  void Resume(const SecretText& value, const std::array<uint8_t, 16>&) override {
+    calls.push_back(absl::StrCat("resume ", value.view()));
+  }
   void UseToken(const SecretText& value) override { token = std::string(value.view()); }
   void Logout() override { calls.push_back("logout"); }
   void List() override { calls.push_back("list"); }
@@ -146,9 +149,14 @@ struct ClientWorld {
     model->OnHello(HelloInfo{"home", "hi", {Choice::kLogin, Choice::kSignup}, "SHA256:a"}, now());
   }
   Session MakeSession(const std::string& username = "alice") const {
-    return {
-        username, {}, SecretText("token"), wall + 12h, {Choice::kListActive, Choice::kBroadcast},
-        {},       {}};
+    return {username,
+            {},
+            SecretText("token"),
+            wall + 12h,
+            {Choice::kListActive, Choice::kBroadcast},
+            {},
+            {},
+            {}};
   }
   void Attached() {
     event::Attached attached;

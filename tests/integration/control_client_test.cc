@@ -25,6 +25,7 @@ struct Recorder final : ControlEvents {
   void OnHello(Outcome<HelloInfo> result) override { hello = std::move(result); }
   void OnSignup(Outcome<SignupInfo> result) override { signup = std::move(result); }
   void OnLogin(Outcome<Session> result) override { login = std::move(result); }
+  void OnResumed(Outcome<Session> result) override { resumed = std::move(result); }
   void OnLogout(Outcome<Done> result) override { logout = std::move(result); }
   void OnList(Outcome<std::vector<out::ActiveClient>> result) override { list = std::move(result); }
   void OnRequest(Outcome<RequestInfo> result) override { request = std::move(result); }
@@ -37,6 +38,7 @@ struct Recorder final : ControlEvents {
   std::optional<Outcome<HelloInfo>> hello;
   std::optional<Outcome<SignupInfo>> signup;
   std::optional<Outcome<Session>> login;
+  std::optional<Outcome<Session>> resumed;
   std::optional<Outcome<Done>> logout;
   std::optional<Outcome<std::vector<out::ActiveClient>>> list;
   std::optional<Outcome<RequestInfo>> request;
@@ -55,7 +57,7 @@ class ControlClientTest : public ::testing::Test {
     options.port = port;
     options.pin = std::move(pin);
     options.ca_pem = std::move(ca);
-    options.device_key.fill(1);
+    options.device_key = &device_;
     options.client_version = "test";
     options.timing.connect_deadline = 2s;
     options.timing.rpc_deadline = 2s;
@@ -86,6 +88,7 @@ class ControlClientTest : public ::testing::Test {
   }
 
   crypto::PemPair identity_ = MakeTestCertificate();
+  const crypto::SigningKey device_ = crypto::SigningKey::Generate();
   asio::io_context loop_;
   Recorder seen_;
   std::unique_ptr<FakeControlServer> server_;

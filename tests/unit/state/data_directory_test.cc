@@ -35,7 +35,7 @@ class DataDirectoryTest : public ::testing::Test {
   }
   static Session MakeSession() {
     return {"alice",      Bytes(16, 7), SecretText("secret-token"), WallFromMs(1234567), {},
-            Bytes(32, 1), Bytes(32, 2)};
+            Bytes(32, 1), Bytes(32, 2), SecretText("renewal-token")};
   }
   std::string path_;
 };
@@ -85,6 +85,7 @@ TEST_F(DataDirectoryTest, SessionsAreKeyedByTheServersKeyAndPrivate) {
   ASSERT_TRUE(loaded.ok() && loaded->has_value()) << loaded.status();
   EXPECT_EQ((*loaded)->username, "alice");
   EXPECT_EQ((*loaded)->token.view(), "secret-token");
+  EXPECT_EQ((*loaded)->resume_token.view(), "renewal-token");
   EXPECT_EQ((*loaded)->user_id, Bytes(16, 7));
   EXPECT_EQ((*loaded)->expires_at, WallFromMs(1234567));
   EXPECT_EQ((*loaded)->broadcast_key, Bytes(32, 2));
