@@ -7,8 +7,8 @@
 #include "common/net/address.h"
 #include "control-server/admission/connection_control.h"
 #include "control-server/domain/viewpoint.h"
-#include "control-server/service/rate_gate.h"
 #include "control-server/service/first_use.h"
+#include "control-server/service/rate_gate.h"
 #include "control-server/service/session_table.h"
 #include "grpcpp/grpcpp.h"
 

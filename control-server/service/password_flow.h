@@ -1,5 +1,5 @@
-// The steps of a change of password: verify the old one, hash the new one, store it together with the
-// end of the account's other sessions, tell their clients, answer.
+// The steps of a change of password: verify the old one, hash the new one, store it together with
+// the end of the account's other sessions, tell their clients, answer.
 #pragma once
 
 #include "common/net/address.h"

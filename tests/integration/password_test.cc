@@ -39,7 +39,13 @@ TEST_F(PasswordTest, TheNewOneWorksAndTheOldOneDoesNot) {
 }
 
 TEST_F(PasswordTest, OtherSessionsEndAndTheirClientsHearIt) {
-  TestCaller here = LoggedIn(), there = LoggedIn();
+  TestCaller here = LoggedIn(), there = NewCaller();
+  v1::LoginRequest request;
+  request.set_username("alice");
+  request.set_password(kOld);
+  request.set_device_public_key(std::string(32, 'd'));
+  request.mutable_chat_endpoint()->set_port(4400);
+  ASSERT_TRUE(there.Login(request).ok());
   grpc::ClientContext context;
   context.AddMetadata("authorization", there.authorization);
   const auto stub = v1::PeeringService::NewStub(there.channel());
