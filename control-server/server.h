@@ -62,12 +62,12 @@ class Server {
   const ServerIdentity identity_;
   const ServerProfile profile_;
   const uint32_t max_connections_;
+  RateGate rates_;  // Outlives every log-in, and so both pools.
   std::unique_ptr<SqliteStore> store_;
   StoreQueue store_queue_;
   SessionTable sessions_;
   FirstUse first_use_;
   HashPool hashes_;
-  RateGate rates_;
   std::unique_ptr<GrpcFront> front_;
   Authenticator authenticator_;
   std::unique_ptr<HubThread> hub_thread_;

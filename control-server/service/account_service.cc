@@ -58,6 +58,8 @@ grpc::ServerUnaryReactor* AccountService::Login(grpc::CallbackServerContext* cal
   const absl::Status valid = CheckLogin(fields);
   if (!valid.ok()) return FinishNow(call, ToGrpc(valid));
   context_.connections.MarkHello(PeerOf(*call));
+  const absl::Status limited = context_.rates.Login(request->username());
+  if (!limited.ok()) return FinishNow(call, ToGrpc(limited));
   auto* reactor = call->DefaultReactor();
   StartLogin(context_, PeerOf(*call), *request, response, reactor);
   return reactor;

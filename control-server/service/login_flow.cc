@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "common/base/check.h"
 #include "common/base/secret.h"
@@ -32,6 +33,10 @@ class Login : public std::enable_shared_from_this<Login> {
     std::copy(key.begin(), key.end(), record_.device_key.begin());
     record_.chat_port = static_cast<uint16_t>(request.chat_endpoint().port());
   }
+
+  ~Login() { End(LoginEnd::kUndecided); }
+  Login(const Login&) = delete;
+  Login& operator=(const Login&) = delete;
 
   void FindAccount() {
     context_.store.Read(
@@ -63,12 +68,18 @@ class Login : public std::enable_shared_from_this<Login> {
       crypto::BurnPasswordHash(password_.view());
     }
     password_.Clear();
+    End(right ? LoginEnd::kRight : LoginEnd::kWrong);
     if (!right) return call_.Finish(WrongPassword());
     // From here on the caller is known to own the account and may hear about it.
     if (const auto cooldown = context_.penalties.CooldownOf(account_.id)) {
       return call_.Finish(InCooldown(*cooldown));
     }
     StoreToken();
+  }
+
+  // The first one counts.
+  void End(LoginEnd end) {
+    if (!std::exchange(ended_, true)) context_.rates.LoginEnded(username_, end);
   }
 
   void StoreToken() {
@@ -124,6 +135,7 @@ class Login : public std::enable_shared_from_this<Login> {
   const std::string username_;
   SecretText password_;
   v1::LoginResponse* const response_;
+  bool ended_ = false;
   bool known_ = false;
   Account account_;
   TokenRecord record_;

@@ -1,5 +1,6 @@
 #include "control-server/service/rate_gate.h"
 
+#include "control-server/domain/names.h"
 #include "control-server/service/errors.h"
 
 namespace p2p::server {
@@ -44,6 +45,34 @@ absl::Status RateGate::Call(UserId user) {
   if (wait == Duration::zero()) return absl::OkStatus();
   counters_.Add(RateCount::kCalls);
   return RetryLaterError("too many calls in a short time", wait);
+}
+
+absl::Status RateGate::Login(absl::string_view username) {
+  const std::string name = FoldUsername(username);
+  const MonoTime now = clock_.Mono();
+  Duration wait{};
+  {
+    const MutexLock lock(mu_);
+    wait = logins_.Wait(name, now);
+    if (wait == Duration::zero()) logins_.Begin(name, now);
+  }
+  if (wait == Duration::zero()) return absl::OkStatus();
+  counters_.Add(RateCount::kLogins);
+  return RetryLaterError("too many log-ins with a wrong password for this account", wait);
+}
+
+void RateGate::LoginEnded(absl::string_view username, LoginEnd end) {
+  const std::string name = FoldUsername(username);
+  const MonoTime now = clock_.Mono();
+  const MutexLock lock(mu_);
+  switch (end) {
+    case LoginEnd::kRight:
+      return logins_.Succeeded(name);
+    case LoginEnd::kWrong:
+      return logins_.Failed(name, now);
+    case LoginEnd::kUndecided:
+      return logins_.Undecided(name);
+  }
 }
 
 }  // namespace p2p::server

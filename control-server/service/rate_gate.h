@@ -6,11 +6,14 @@
 #include "common/base/clock.h"
 #include "common/base/counters.h"
 #include "common/base/mutex.h"
+#include "control-server/domain/login_throttle.h"
 #include "control-server/domain/rate_limit.h"
 
 namespace p2p::server {
 
-enum class RateCount { kSignupsOfSource, kSignupsOfAll, kCalls, kCount };
+enum class LoginEnd { kRight, kWrong, kUndecided };
+
+enum class RateCount { kSignupsOfSource, kSignupsOfAll, kCalls, kLogins, kCount };
 
 // Thread-safe, never blocks.
 class RateGate {
@@ -22,6 +25,10 @@ class RateGate {
   // there were too many.
   absl::Status Signup(const net::IpAddress& source) ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status Call(UserId user) ABSL_LOCKS_EXCLUDED(mu_);
+  // A log-in with a password, by the name in any case, known or not. OK: exactly one LoginEnded
+  // follows.
+  absl::Status Login(absl::string_view username) ABSL_LOCKS_EXCLUDED(mu_);
+  void LoginEnded(absl::string_view username, LoginEnd end) ABSL_LOCKS_EXCLUDED(mu_);
 
   // Refused.
   const Counters<RateCount>& counters() const { return counters_; }
@@ -32,6 +39,7 @@ class RateGate {
   Mutex mu_;
   SignupLimit signups_ ABSL_GUARDED_BY(mu_);
   RateTable<UserId> calls_ ABSL_GUARDED_BY(mu_);
+  LoginThrottle logins_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace p2p::server

@@ -6,6 +6,7 @@
 #include <map>
 #include <thread>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_format.h"
 #include "google/rpc/error_details.pb.h"
@@ -297,6 +298,28 @@ class RateLimitTest : public ServerFixture {
            std::chrono::nanoseconds(retry.retry_delay().nanos());
   }
 };
+
+TEST_F(RateLimitTest, GuessingIsHeldUpAndLiveSessionsAreNot) {
+  StartServer();
+  TestCaller owner = NewCaller(), guesser = NewCaller();
+  ASSERT_TRUE(owner.Signup("alice", kPassword, kPassword).ok());
+  ASSERT_TRUE(owner.Login("alice", kPassword).ok());
+  std::vector<std::string> said;
+  for (const char* name : {"alice", "nobody-here"}) {  // The answers tell nobody who exists.
+    for (int i = 0; i < 10; ++i) {
+      EXPECT_EQ(guesser.Login(name, "a wrong guess").error_code(),
+                grpc::StatusCode::UNAUTHENTICATED);
+    }
+    const grpc::Status held_up = guesser.Login(absl::AsciiStrToUpper(name), kPassword);
+    const auto wait = WaitOf(held_up);
+    ASSERT_TRUE(wait.has_value());
+    EXPECT_GT(*wait, 20s);
+    EXPECT_LE(*wait, 30s);
+    said.push_back(held_up.error_message());
+  }
+  EXPECT_EQ(said[0], said[1]);
+  EXPECT_TRUE(owner.ListActive().ok());
+}
 
 TEST_F(RateLimitTest, SignUpsAboveTheLimitAreRefusedBeforeAnythingIsDone) {
   options_.rates.signup_total = {.burst = 2, .every = 1h};
