@@ -10,6 +10,7 @@
 #include "common/base/check.h"
 #include "common/net/fd.h"
 #include "common/net/file.h"
+#include "control-server/store/migration_backup.h"
 #include "control-server/store/migrations.h"
 
 namespace p2p::server {
@@ -94,6 +95,9 @@ absl::Status SqliteDb::Migrate() {
     return absl::FailedPreconditionError(
         absl::StrCat("schema version ", version, " is newer than this program's ",
                      migrations.size(), "; use the program that wrote it"));
+  }
+  if (version > 0 && static_cast<size_t>(version) < migrations.size()) {
+    P2P_RETURN_IF_ERROR(Guarded([&] { return BackUpBeforeMigration(*db_, version); }));
   }
   for (size_t i = static_cast<size_t>(version); i < migrations.size(); ++i) {
     P2P_RETURN_IF_ERROR(Transaction([&]() -> absl::Status {

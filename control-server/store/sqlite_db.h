@@ -16,7 +16,8 @@ namespace p2p::server {
 
 class SqliteDb {
  public:
-  // Opens or creates the file (0600), checks its integrity and migrates it. Asserts WAL,
+  // Opens or creates the file (0600), checks its integrity and migrates it, after a
+  // copy of the older version was made (migration_backup.h). Asserts WAL,
   // synchronous = FULL, foreign keys and secure_delete. DataLoss for a damaged file,
   // FailedPrecondition for one of a newer program, Unavailable and ResourceExhausted as in store.h.
   // `vfs` names another SQLite VFS; empty for the usual one.

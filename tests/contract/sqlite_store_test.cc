@@ -14,6 +14,7 @@
 #include "common/base/random.h"
 #include "common/net/file.h"
 #include "control-server/domain/names.h"
+#include "control-server/store/migration_backup.h"
 #include "control-server/store/migrations.h"
 #include "control-server/store/store_queue.h"
 #include "tests/fakes/power_vfs.h"
@@ -120,6 +121,76 @@ TEST_F(SqliteStoreTest, TheMigrationGivesEachLookOnceToTheOldest) {
     EXPECT_EQ(account.skeleton, younger ? "" : NameSkeleton(account.username)) << account.username;
   }
   EXPECT_EQ(store->FindLookalike("blll")->username, "bill");
+}
+
+TEST_F(SqliteStoreTest, AMigrationKeepsACopyOfTheOldVersionWithoutBroadcasts) {
+  const std::string copy = MigrationBackupPath(path_, 1);
+  {
+    SQLite::Database old(path_, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
+    old.exec("PRAGMA journal_mode = WAL");
+    old.exec(Migrations()[0]);
+    old.exec("PRAGMA user_version = 1");
+    old.exec(
+        "INSERT INTO accounts VALUES (x'01010101010101010101010101010101', 'bill', 'phc', 1, 0, "
+        "0)");
+    old.exec(
+        "INSERT INTO broadcasts VALUES (x'02020202020202020202020202020202', "
+        "x'01010101010101010101010101010101', 'key', x'03', CAST('m4rker-in-object' AS BLOB), "
+        "x'04', 1, 2, 0, "
+        "0)");
+    old.exec("INSERT INTO broadcast_texts VALUES (x'02020202020202020202020202020202', 'm4rker')");
+  }
+  ASSERT_EQ(Open()->ListAccounts()->size(), 1u);
+  struct stat info {};
+  ASSERT_EQ(::stat(copy.c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777, 0600u);
+  {
+    SQLite::Database kept(copy, SQLite::OPEN_READONLY);
+    EXPECT_EQ(kept.execAndGet("PRAGMA user_version").getInt(), 1);
+    EXPECT_EQ(kept.execAndGet("SELECT username FROM accounts").getString(), "bill");
+    EXPECT_EQ(kept.execAndGet("SELECT count(*) FROM broadcasts").getInt(), 0);
+  }
+  std::ifstream file(copy, std::ios::binary);
+  const std::string bytes((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  EXPECT_EQ(bytes.find("m4rker"), std::string::npos);
+  EXPECT_FALSE(std::filesystem::exists(copy + ".new"));
+
+  std::filesystem::remove(copy);
+  Open();  // It is of this version now: nothing to keep.
+  EXPECT_FALSE(std::filesystem::exists(copy));
+}
+
+TEST_F(SqliteStoreTest, WithoutACopyThereIsNoMigration) {
+  {
+    SQLite::Database old(path_, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
+    old.exec(Migrations()[0]);
+    old.exec("PRAGMA user_version = 1");
+  }
+  std::filesystem::create_directory(MigrationBackupPath(path_, 1) + ".new");
+  EXPECT_FALSE(SqliteStore::Open(path_).ok());
+  SQLite::Database old(path_, SQLite::OPEN_READONLY);
+  EXPECT_EQ(old.execAndGet("PRAGMA user_version").getInt(), 1);
+}
+
+TEST_F(SqliteStoreTest, TokensOfTheFirstVersionAreSessionsOfTheirOwn) {
+  {
+    SQLite::Database old(path_, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
+    old.exec(Migrations()[0]);
+    old.exec("PRAGMA user_version = 1");
+    old.exec(
+        "INSERT INTO accounts VALUES (x'01010101010101010101010101010101', 'bill', 'phc', 1, 0, "
+        "0)");
+    SQLite::Statement token(old,
+                            "INSERT INTO tokens (hash, account, device_key, chat_port, issued_ms, "
+                            "expires_ms) VALUES (randomblob(32), "
+                            "x'01010101010101010101010101010101', zeroblob(32), 0, 1, ?)");
+    token.bind(1, ToMs(kNow + 1h));
+    token.exec();
+  }
+  const auto tokens = Open()->ListTokens(kNow);
+  ASSERT_TRUE(tokens.ok()) << tokens.status();
+  ASSERT_EQ(tokens->size(), 1u);
+  EXPECT_EQ(SessionOf((*tokens)[0]), (*tokens)[0].hash);
 }
 
 TEST_F(SqliteStoreTest, DamageIsFoundAtStart) {
