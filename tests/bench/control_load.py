@@ -74,6 +74,8 @@ def measure(world, helpers, clients, budgets):
     busy = driver.ask("list 10 1 20 1000", 120)
     out["list_beside_logins"] = busy
     budgets.hold("ListActive p99 beside 1,000 log-ins", busy["pages"]["p99_ms"], max(20, 3 * quiet["pages"]["p99_ms"]), " ms")
+    budgets.hold("pages refused or failed", sum(run["pages"][k] for run in (out["list"], quiet, busy)
+                                                for k in ("refused", "failed", "refused_without_retry_info")), 0)
     budgets.hold("log-ins refused without RetryInfo", busy["logins"]["refused_without_retry_info"], 0)
     out["pairs"] = driver.ask(f"pairs {min(1000, clients // 2)} 50", 120)
     budgets.hold("pairs that failed", out["pairs"]["failed"] + out["pairs"]["refused"], 0)

@@ -33,6 +33,7 @@ struct LoadFleet::Listing {
   Clock::time_point end;
   size_t active = 0;  // Callers and log-ins that are not done.
   uint32_t page_size = 0;
+  size_t turn = 0;
   std::function<void(ListResult)> done;
 };
 
@@ -169,30 +170,30 @@ void LoadFleet::List(Duration time, size_t callers, uint32_t page_size, size_t l
   callers = std::min(callers, clients_.size());
   logins = std::min(logins, clients_.size() - callers);
   listing->active = callers + logins;
-  for (size_t i = 0; i < callers; ++i) NextPage(listing, i, "");
+  for (size_t i = 0; i < callers; ++i) NextPage(listing, "");
   for (size_t i = callers; i < callers + logins; ++i) {
     const auto began = Clock::now();
-    clients_[i].client->Login("not the password", [this, listing, began](const grpc::Status& status,
-                                                                         const v1::LoginResponse&) {
-      CallsResult& result = listing->result.logins;
-      Count(result, status, Clock::now() - began);
-      result.took = Clock::now() - listing->began;
-      --listing->active;
-      FinishListing(listing);
-    });
+    clients_[i % clients_.size()].client->Login(
+        "not the password",
+        [this, listing, began](const grpc::Status& status, const v1::LoginResponse&) {
+          CallsResult& result = listing->result.logins;
+          Count(result, status, Clock::now() - began);
+          result.took = Clock::now() - listing->began;
+          --listing->active;
+          FinishListing(listing);
+        });
   }
 }
 
-void LoadFleet::NextPage(const std::shared_ptr<Listing>& listing, size_t caller,
-                         std::string token) {
+void LoadFleet::NextPage(const std::shared_ptr<Listing>& listing, const std::string& token) {
   const auto began = Clock::now();
-  clients_[caller].client->List(
+  // Another client each time: one alone would soon have used up its rate.
+  clients_[listing->turn++ % clients_.size()].client->List(
       listing->page_size, token,
-      [this, listing, caller, began](const grpc::Status& status,
-                                     const v1::ListActiveResponse& response) {
+      [this, listing, began](const grpc::Status& status, const v1::ListActiveResponse& response) {
         const auto now = Clock::now();
         Count(listing->result.pages, status, now - began);
-        if (now < listing->end) return NextPage(listing, caller, response.next_page_token());
+        if (now < listing->end) return NextPage(listing, response.next_page_token());
         listing->result.pages.took = now - listing->began;
         --listing->active;
         FinishListing(listing);

@@ -56,8 +56,8 @@ class LoadFleet {
   // Waits until somebody is lost and everybody is back. Clients come back by themselves: after
   // U(0, W), then with full jitter up to 1, 2, 4 … 30 s.
   void AwaitReturn(std::function<void(AttachResult)> done);
-  // `callers` clients fetch pages one after another for `time`; meanwhile `logins` other clients
-  // log in with a wrong password, all at once.
+  // `callers` at a time, taking turns among all clients, fetch pages for `time`; meanwhile `logins`
+  // other clients log in with a wrong password, all at once.
   void List(Duration time, size_t callers, uint32_t page_size, size_t logins,
             std::function<void(ListResult)> done);
   // `count` disjoint pairs: request, approval, outcome; `parallel` at once.
@@ -84,7 +84,7 @@ class LoadFleet {
   void OnLost(LoadClient& client, const grpc::Status& status, Duration window);
   void FinishIfAllThere();
   void Retry(size_t index, Duration longest);
-  void NextPage(const std::shared_ptr<Listing>& listing, size_t caller, std::string token);
+  void NextPage(const std::shared_ptr<Listing>& listing, const std::string& token);
   void FinishListing(const std::shared_ptr<Listing>& listing);
   void NextPair(std::shared_ptr<Pairing> pairing);
   void NextBroadcast(const std::shared_ptr<Broadcasting>& run);
