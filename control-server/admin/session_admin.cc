@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
 #include "control-server/admin/user_admin.h"
@@ -10,26 +9,26 @@
 #include "control-server/domain/penalty.h"
 
 namespace p2p::server {
-namespace {
 
-struct Started {
-  UserId account;
-  WallTime at;
-};
-
-}  // namespace
+absl::StatusOr<absl::flat_hash_map<TokenHash, StartedSession>> LiveSessions(Store& store,
+                                                                            WallTime now) {
+  absl::flat_hash_map<TokenHash, StartedSession> out;
+  P2P_ASSIGN_OR_RETURN(const auto families, store.ListFamilies());
+  for (const ResumeFamily& family : families) {
+    out.try_emplace(family.session, StartedSession{family.account, family.started_at});
+  }
+  P2P_ASSIGN_OR_RETURN(const auto tokens, store.ListTokens(now));
+  for (const TokenRecord& token : tokens) {
+    out.try_emplace(SessionOf(token), StartedSession{token.account, token.issued_at});
+  }
+  return out;
+}
 
 absl::StatusOr<std::vector<SessionEntry>> SessionAdmin::ListSessions() {
-  // Sessions of devices outlive their access tokens; those of scripts are their token.
-  absl::flat_hash_map<TokenHash, Started> sessions;
+  absl::flat_hash_map<TokenHash, StartedSession> sessions;
   absl::flat_hash_map<UserId, std::string> names;
   P2P_RETURN_IF_ERROR(store_.Read([&](Store& store) -> absl::Status {
-    P2P_ASSIGN_OR_RETURN(const auto families, store.ListFamilies());
-    for (const auto& f : families)
-      sessions.try_emplace(f.session, Started{f.account, f.started_at});
-    P2P_ASSIGN_OR_RETURN(const auto tokens, store.ListTokens(clock_.Wall()));
-    for (const auto& t : tokens)
-      sessions.try_emplace(SessionOf(t), Started{t.account, t.issued_at});
+    P2P_ASSIGN_OR_RETURN(sessions, LiveSessions(store, clock_.Wall()));
     P2P_ASSIGN_OR_RETURN(const auto accounts, store.ListAccounts());
     for (const Account& account : accounts) names[account.id] = account.username;
     return absl::OkStatus();

@@ -5,12 +5,21 @@
 #include <string>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "common/base/clock.h"
 #include "common/config/timing.h"
 #include "control-server/admin/live_server.h"
 #include "control-server/admin/store_access.h"
 
 namespace p2p::server {
+
+struct StartedSession {
+  UserId account;
+  WallTime at;  // The log-in.
+};
+// Sessions of devices, which outlive their access tokens, and of scripts, which are their token.
+absl::StatusOr<absl::flat_hash_map<TokenHash, StartedSession>> LiveSessions(Store& store,
+                                                                            WallTime now);
 
 struct SessionEntry {
   std::string username;

@@ -1,8 +1,11 @@
 #include "control-server/admin/user_admin.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
 #include "common/crypto/password.h"
+#include "control-server/admin/session_admin.h"
 #include "control-server/domain/names.h"
 #include "control-server/store/lookalikes.h"
 
@@ -104,9 +107,11 @@ absl::StatusOr<size_t> UserAdmin::Kick(const std::string& username) {
   P2P_RETURN_IF_ERROR(store_.Change(
       [&](Store& store) -> absl::Status {
         P2P_ASSIGN_OR_RETURN(account, FindNamed(store, username));
-        P2P_ASSIGN_OR_RETURN(const auto tokens, store.DeleteTokensOf(account.id));
-        ended = tokens.size();
-        return absl::OkStatus();
+        P2P_ASSIGN_OR_RETURN(const auto sessions, LiveSessions(store, clock_.Wall()));
+        ended = static_cast<size_t>(std::count_if(
+            sessions.begin(), sessions.end(),
+            [&](const auto& session) { return session.second.account == account.id; }));
+        return store.DeleteTokensOf(account.id).status();
       },
       [&] { live_.EndSessions(account.id, "the operator ended this session; log in again"); }));
   return ended;

@@ -4,6 +4,7 @@ import os
 import time
 
 import harness
+import test_admin
 from harness import Failure, Raw, check, equal, wait_for
 from p2p.v1 import accounts_pb2
 
@@ -73,6 +74,20 @@ def test_a_new_password_ends_the_other_sessions(world):
     equal((session["token"], session["resume_token"]), ("", ""), "what is left on her disk")
     alice.log_in("alice", "another password")
     equal(listed(alice), ["alice"], "the list")
+
+
+def test_the_operator_ends_the_session_of_somebody_who_is_away(world):
+    server = world.server(*SHORT)
+    alice = world.member(server, "alice")
+    alice.stop()
+    await_expiry(world, "alice")  # What is left is the right to renew.
+    sessions = test_admin.listed(world, server.data_dir, "session", "list")
+    equal([(s["username"], s["attached"]) for s in sessions], [("alice", False)], "sessions")
+    equal(test_admin.operate(world, server.data_dir, "session", "kick", "alice"), "ended 1 of alice\n", "kick")
+    equal(test_admin.listed(world, server.data_dir, "session", "list"), [], "sessions afterwards")
+    again = world.client(server, "alice")
+    again.expect("error", code="UNAUTHENTICATED")
+    check(not again.seen("logged_in"), "no password was asked for")
 
 
 def test_a_stolen_copy_of_the_session_is_found_out(world):
