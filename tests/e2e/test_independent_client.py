@@ -1,7 +1,6 @@
 """A second client, written from the pages in proto/ alone (tests/e2e/independent), beside ours at a real server."""
 import os
 import shutil
-import signal
 import subprocess
 
 import harness
@@ -122,9 +121,9 @@ def test_it_registers_again_when_the_relay_falls_silent(world):
         other.send(cmd="counts")
         return other.expect("counts")
     harness.wait_for("it is registered", lambda: figures()["registered"] == 1)
-    server.signal(signal.SIGSTOP)
+    server.pause()
     harness.wait_for("it gave up waiting for pongs", lambda: figures()["registrations"] >= 2)
-    server.signal(signal.SIGCONT)
+    server.resume()
     harness.wait_for("it is registered again", lambda: figures()["registered"] >= 2)
     ours.send(cmd="broadcast", text="still here")
     equal(other.expect("broadcast", text="still here")["via"], "udp", "via")

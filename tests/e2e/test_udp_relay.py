@@ -1,7 +1,6 @@
 """A relay in a process of its own: it links itself to the server, dies, drains, comes back; everybody gets every broadcast once."""
 import os
 import re
-import signal
 import subprocess
 import time
 from datetime import datetime
@@ -66,19 +65,19 @@ def test_kill_9_of_the_relay_in_the_middle(world):
     server, token, relay = start(world)
     alice, bob, carol, dave = (world.member(server, name) for name in ("alice", "bob", "carol", "dave"))
     for client in (bob, dave):
-        client.signal(signal.SIGSTOP)
+        client.pause()
     first = announce(alice, "half of them have it when the relay dies")
     for client in (alice, carol):
         equal(client.expect("broadcast", id=first)["via"], "udp", "via")
     relay.kill()
     harness.wait_for("the server misses its relay", lambda: logged(server, "relay_unlinked"))
-    bob.signal(signal.SIGCONT)
+    bob.resume()
     bob.expect("broadcast", id=first)
     second = announce(alice, "while the relay is gone")
     for client in (alice, bob, carol):  # At once: nobody waits for datagrams that cannot come.
         equal(client.expect("broadcast", id=second, timeout=5)["via"], "channel", "via")
     world.relay(server, token, *FAST, listen=relay.address).await_ready()
-    dave.signal(signal.SIGCONT)
+    dave.resume()
     for broadcast in (first, second):
         dave.expect("broadcast", id=broadcast)
     third = announce(carol, "the relay is back")
@@ -116,16 +115,17 @@ def test_sigterm_drains(world):
     arrived = announce(alice, "by datagram again")
     for client in (alice, bob):
         equal(client.expect("broadcast", id=arrived)["via"], "udp", "via")
-    bob.signal(signal.SIGSTOP)
+    bob.pause()
     second = announce(alice, "bob does not answer")
     alice.expect("broadcast", id=second)
+    bob.await_unread_datagram()
     began = time.monotonic()
     equal(relay.stop(), 0, "exit code with something outstanding")
     took = time.monotonic() - began
     check(0.9 < took < 10, f"what is outstanding gets a second, not {took:.2f} s")
     third = announce(alice, "after the relay")
     equal(alice.expect("broadcast", id=third, timeout=5)["via"], "channel", "via")
-    bob.signal(signal.SIGCONT)
+    bob.resume()
     for broadcast in (second, third):
         bob.expect("broadcast", id=broadcast)
     shown_once((alice, bob), (first, arrived, second, third), alice)
@@ -136,12 +136,12 @@ def test_the_server_restarts_while_the_relay_runs(world):
     server = world.server("--relay-token-file", token, "--set", "timing.detach_grace=500ms", relay="none")
     relay = world.relay(server, token, *FAST).await_ready()
     alice, bob = (world.member(server, name, *FAST) for name in ("alice", "bob"))
-    bob.signal(signal.SIGSTOP)
+    bob.pause()
     first = announce(alice, "survives the crash of the server")
     alice.expect("broadcast", id=first)
     server.kill()
     again = world.server("--relay-token-file", token, listen=f"127.0.0.1:{server.port}", relay="none")
-    bob.signal(signal.SIGCONT)
+    bob.resume()
     bob.expect("broadcast", id=first)
     harness.wait_for("the relay links again", lambda: len(logged(relay, "relay_linked")) == 2)
     for client in (alice, bob):
@@ -225,12 +225,12 @@ def test_a_relay_that_fell_silent_is_found_dead_and_another_takes_over(world):
     fast = ("--set", "timing.server_keepalive=1s", "--set", "timing.server_keepalive_timeout=1s")
     server, token, first = start(world, *fast)
     alice, bob = world.member(server, "alice"), world.member(server, "bob")
-    first.signal(signal.SIGSTOP)
+    first.pause()
     second = world.relay(server, token, *FAST).await_ready()
     broadcast = announce(alice, "by the second")
     for client in (alice, bob):
         equal(client.expect("broadcast", id=broadcast)["via"], "udp", f"via, {client.name}")
-    first.signal(signal.SIGCONT)
+    first.resume()
     harness.wait_for("the first learns that it is not the relay any more", lambda: logged(first, "another relay is linked"))
     second.kill()
     harness.wait_for("the first takes over again", lambda: len(logged(first, "relay_linked")) == 2)

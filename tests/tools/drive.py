@@ -30,16 +30,6 @@ def wait_for(what, condition, timeout=None):
         time.sleep(0.01)
 
 
-def pause(pid):
-    """Stops a process; it is stopped on return. SIGCONT lets it go on."""
-    os.kill(pid, signal.SIGSTOP)
-
-    def stopped():
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rsplit(")", 1)[1].split()[0] == "T"
-    wait_for(f"process {pid} is stopped", stopped)
-
-
 class Process:
     """A child whose output lines are collected by threads."""
 
@@ -88,6 +78,29 @@ class Process:
     def signal(self, number):
         if self.process.poll() is None:
             os.killpg(self.pid, number)
+
+    def pause(self):
+        """Stops it; every thread of it is stopped on return. (The signal itself only asks for it.)"""
+        os.kill(self.pid, signal.SIGSTOP)
+
+        def stopped(thread):
+            with open(f"/proc/{self.pid}/task/{thread}/stat") as file:
+                return file.read().rsplit(")", 1)[1].split()[0] == "T"
+        wait_for(f"{self.name} is stopped", lambda: all(map(stopped, os.listdir(f"/proc/{self.pid}/task"))))
+
+    def resume(self):
+        self.signal(signal.SIGCONT)
+
+    def await_unread_datagram(self):
+        """Returns when a datagram lies in a socket of it that it does not read: it is paused."""
+        folder = f"/proc/{self.pid}/fd"
+        sockets = {os.readlink(f"{folder}/{fd}") for fd in os.listdir(folder)}
+
+        def unread():  # Columns of proc(5): 4 is tx_queue:rx_queue in hex, 9 the inode.
+            with open(f"/proc/{self.pid}/net/udp") as file:
+                rows = [line.split() for line in file][1:]
+            return any(int(row[4].split(":")[1], 16) > 0 for row in rows if f"socket:[{row[9]}]" in sockets)
+        wait_for(f"a datagram waits for {self.name}", unread)
 
     def wait(self, timeout=None):
         try:

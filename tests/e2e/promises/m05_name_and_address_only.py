@@ -1,5 +1,4 @@
 """M5: the list holds username and address and nothing else, also on the wire; who vanished is off it within 45 s."""
-import signal
 
 import harness
 from harness import equal
@@ -53,7 +52,7 @@ def test_a_client_that_vanished_leaves_the_list(world):
 def test_a_silent_client_leaves_the_list_within_45_seconds(world):
     server = world.server()
     alice, bob = world.member(server, "alice"), world.member(server, "bob")
-    bob.signal(signal.SIGSTOP)
+    bob.pause()
 
     def listed():
         alice.send(cmd="list")

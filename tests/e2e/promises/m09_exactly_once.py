@@ -1,7 +1,6 @@
 """Exactly once to everybody due, also across a crash, and nothing after the deadline: M9."""
 import json
 import os
-import signal
 import subprocess
 import time
 from datetime import datetime
@@ -118,14 +117,14 @@ def test_kill_9_between_ok_and_delivery(world):
     people = [Person(world, server, name, *fast).join() for name in ("alice", "bob", "carol", "dave")]
     alice, others = people[0], people[1:]
     for person in others:
-        person.client.signal(signal.SIGSTOP)
+        person.client.pause()
     alice.client.send(cmd="broadcast", text="survives the crash")
     sent = alice.client.expect("broadcast_sent")
     server.kill()
     server = world.server("--set", "timing.retention=20s", listen=f"127.0.0.1:{server.port}",
                           relay=f"127.0.0.1:{server.relay_port}")
     for person in others:
-        person.client.signal(signal.SIGCONT)
+        person.client.resume()
     for person in people:
         got = person.client.expect("broadcast", id=sent["id"], timeout=30)
         equal(got["expires_at"], sent["expires_at"], "the original deadline")
