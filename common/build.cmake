@@ -43,6 +43,14 @@ else()
   target_compile_options(p2p_flags INTERFACE -D_FORTIFY_SOURCE=2 -fstack-protector-strong)
 endif()
 
+# For the tests' own sources, after p2p_flags. Checking every pointer that is followed takes a quarter of the compile time of an
+# undefined-behaviour build, and most of that is GoogleTest's; the libraries under test are checked in full, and a bad pointer of
+# a test still ends under AddressSanitizer.
+add_library(p2p_test_flags INTERFACE)
+if(P2P_SANITIZE MATCHES undefined)
+  target_compile_options(p2p_test_flags INTERFACE -fno-sanitize=null,alignment,object-size,vptr)
+endif()
+
 # Sets RESULT when the library includes gRPC's headers, by itself or through another one: clang-tidy is
 # slow on each such source. They get the thread-safety analysis like all others, but not clang-tidy.
 set_property(GLOBAL PROPERTY P2P_GRPC_LIBRARIES p2p_proto gRPC::grpc++)
@@ -101,7 +109,7 @@ endfunction()
 function(p2p_test name)
   cmake_parse_arguments(ARG "" "TIMEOUT" "SRCS;DEPS;LABELS" ${ARGN})
   add_executable(${name} ${ARG_SRCS})
-  target_link_libraries(${name} PRIVATE p2p_flags ${ARG_DEPS} GTest::gmock_main)
+  target_link_libraries(${name} PRIVATE p2p_flags ${ARG_DEPS} GTest::gmock_main p2p_test_flags)
   p2p_speaks_grpc(speaks_grpc ${name} ${ARG_DEPS})
   p2p_use_precompiled(${name} ${speaks_grpc} ON)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)

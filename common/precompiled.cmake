@@ -24,9 +24,9 @@ if(P2P_PCH)
   p2p_precompile(grpc HEADERS ${P2P_PCH_GRPC} DEPS ${P2P_ABSL} gRPC::grpc++)
   if(P2P_BUILD_TESTS)
     find_package(GTest CONFIG REQUIRED)
-    p2p_precompile(test HEADERS ${P2P_PCH_PLAIN} <gmock/gmock.h> <gtest/gtest.h> DEPS ${P2P_ABSL} GTest::gmock)
+    p2p_precompile(test HEADERS ${P2P_PCH_PLAIN} <gmock/gmock.h> <gtest/gtest.h> DEPS ${P2P_ABSL} GTest::gmock p2p_test_flags)
     p2p_precompile(grpc_test HEADERS ${P2P_PCH_GRPC} <gmock/gmock.h> <gtest/gtest.h>
-      DEPS ${P2P_ABSL} gRPC::grpc++ GTest::gmock)
+      DEPS ${P2P_ABSL} gRPC::grpc++ GTest::gmock p2p_test_flags)
   endif()
 endif()
 
