@@ -32,6 +32,8 @@ std::optional<Bytes> Base64UrlDecode(absl::string_view text) {
   }
   std::string out;
   if (!absl::WebSafeBase64Unescape(text, &out)) return std::nullopt;
+  // Bits that the last character carries beyond the bytes: a second text for the same value.
+  if (absl::WebSafeBase64Escape(out) != text) return std::nullopt;
   return ToBytes(AsBytes(out));
 }
 

@@ -35,7 +35,7 @@ std::string Base64Encode(ByteView bytes);               // Standard alphabet, pa
 std::string Base64EncodeUnpadded(ByteView bytes);       // Standard alphabet, no '='.
 std::string Base64UrlEncode(ByteView bytes);            // URL alphabet, no '='.
 std::optional<Bytes> Base64UrlDecode(
-    absl::string_view text);  // Inverse of the former; nullopt if malformed.
+    absl::string_view text);  // Inverse of the former; nullopt for every other text.
 
 // Reads big-endian fields. A read past the end yields zeros and makes the failure sticky; check
 // ok() or done() once.

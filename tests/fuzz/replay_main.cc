@@ -1,5 +1,5 @@
 // Runs a fuzz target as an ordinary, repeatable test: every corpus file, then mutations of them
-// from a fixed seed. usage: fuzz_NAME CORPUS-DIRECTORY [MUTATIONS]
+// from a fixed seed. usage: fuzz_NAME CORPUS-DIRECTORY [MUTATIONS [SEED]]
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
@@ -66,7 +66,7 @@ Input Mutate(Input input, std::mt19937_64& random) {
 
 int main(int argc, char** argv) {
   if (argc < 2) {
-    std::fprintf(stderr, "usage: %s CORPUS-DIRECTORY [MUTATIONS]\n", argv[0]);
+    std::fprintf(stderr, "usage: %s CORPUS-DIRECTORY [MUTATIONS [SEED]]\n", argv[0]);
     return 2;
   }
   const std::vector<Input> corpus = ReadCorpus(argv[1]);
@@ -76,7 +76,7 @@ int main(int argc, char** argv) {
   }
   for (const Input& input : corpus) LLVMFuzzerTestOneInput(input.data(), input.size());
   const long mutations = argc > 2 ? std::strtol(argv[2], nullptr, 10) : 100'000;
-  std::mt19937_64 random(1);
+  std::mt19937_64 random(argc > 3 ? std::strtoull(argv[3], nullptr, 10) : 1);
   for (long n = 0; n < mutations; ++n) {
     const Input input = Mutate(corpus[random() % corpus.size()], random);
     LLVMFuzzerTestOneInput(input.data(), input.size());

@@ -45,6 +45,8 @@ TEST(EncodingTest, HexAndBase64RefuseWhatTheyDidNotMake) {
   EXPECT_EQ(Base64UrlEncode(raw), "-__-");
   EXPECT_EQ(Base64UrlDecode("-__-"), raw);
   EXPECT_EQ(Base64UrlDecode("-_ _-"), std::nullopt);
+  EXPECT_EQ(Base64UrlDecode("_w"), Bytes{0xff});
+  EXPECT_EQ(Base64UrlDecode("_x"), std::nullopt);  // The same byte and four bits more.
   EXPECT_EQ(Base64EncodeUnpadded(Bytes{1}), "AQ");
 }
 
