@@ -111,7 +111,9 @@ class ConnectionRegistry final : public ConnectionControl {
   void Measure(const std::vector<SocketName>& names, MonoTime now) ABSL_LOCKS_EXCLUDED(mu_);
   void SuspectLocked(SocketName name, MonoTime now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void IgnoreInput(SocketName name);
+  // Compares all. Ends with RemoveLocked, which counts as a sweep.
   void SweepLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void RemoveLocked(const std::vector<SocketName>& gone) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void LookAtSuspectsLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Wake();
 
@@ -127,6 +129,7 @@ class ConnectionRegistry final : public ConnectionControl {
   mutable Mutex mu_;
   ConnectionTable table_ ABSL_GUARDED_BY(mu_);
   std::vector<Suspect> suspects_ ABSL_GUARDED_BY(mu_);
+  uint32_t sweeps_ ABSL_GUARDED_BY(mu_) = 0;
   MonoTime next_sweep_ ABSL_GUARDED_BY(mu_);
   MonoTime last_sweep_ ABSL_GUARDED_BY(mu_);
   MonoTime next_look_ ABSL_GUARDED_BY(mu_);

@@ -1,7 +1,11 @@
 #include "control-server/admission/socket_name.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
 
 #include "common/net/fd.h"
 
@@ -30,6 +34,22 @@ std::optional<uint64_t> CookieOf(int fd) {
 }
 
 bool IsAlive(SocketName name) { return CookieOf(name.fd) == name.cookie; }
+
+std::vector<SocketName> WithClosedNumbers(const std::vector<SocketName>& names) {
+  std::array<pollfd, 1024> asked;
+  std::vector<SocketName> closed;
+  for (size_t begin = 0; begin < names.size(); begin += asked.size()) {
+    const size_t count = std::min(asked.size(), names.size() - begin);
+    for (size_t i = 0; i < count; ++i) {
+      asked[i] = {.fd = names[begin + i].fd, .events = 0, .revents = 0};
+    }
+    if (::poll(asked.data(), count, 0) <= 0) continue;
+    for (size_t i = 0; i < count; ++i) {
+      if ((asked[i].revents & POLLNVAL) != 0) closed.push_back(names[begin + i]);
+    }
+  }
+  return closed;
+}
 
 bool ShutdownByName(SocketName name) { return End(name, false); }
 

@@ -267,27 +267,45 @@ void Hub::OnTimer() {
 
 void Hub::Sweep(MonoTime now) {
   swept_at_ = now;
-  const std::vector<ChannelPtr> channels(channels_.begin(), channels_.end());
-  for (const ChannelPtr& channel : channels) CheckChannel(channel, now);
+  const uint64_t removed = sessions_.removed();
+  const bool some_ended = std::exchange(removed_seen_, removed) != removed;
+  std::vector<ChannelPtr> due;  // Few of many: ending one may change the set.
+  for (const ChannelPtr& channel : channels_) {
+    if (IsDue(*channel, some_ended, now)) due.push_back(channel);
+  }
+  for (const ChannelPtr& channel : due) EndDue(channel, now);
   if (now - forgot_at_ < kForgetEvery) return;
   forgot_at_ = now;
   introductions_.Forget();
   penalties_.Forget();
 }
 
-void Hub::CheckChannel(const ChannelPtr& channel, MonoTime now) {
-  if (const auto since = channel->outbox->WritingSince();
-      since && now - *since >= timing_.slow_reader) {
+bool Hub::IsStuck(const ClientChannel& channel, MonoTime now) const {
+  const auto since = channel.outbox->WritingSince();
+  return since && now - *since >= timing_.slow_reader;
+}
+
+bool Hub::IsLate(const ClientChannel& channel, MonoTime now) const {
+  return !channel.attach_seen && now - channel.opened >= timing_.hello;
+}
+
+bool Hub::IsDue(const ClientChannel& channel, bool some_ended, MonoTime now) const {
+  if (IsStuck(channel, now) || IsLate(channel, now)) return true;
+  const bool perhaps = some_ended || channel.caller->token.expires_at <= clock_.Wall();
+  return perhaps && !sessions_.Lives(channel.caller->session());
+}
+
+void Hub::EndDue(const ChannelPtr& channel, MonoTime now) {
+  if (IsStuck(*channel, now)) {
     counters_.Add(HubCount::kStuckReaders);
     // Nothing can be told to somebody who does not read; the end of the connection ends the call.
     connections_.Close(channel->peer, Duration::zero());
     return;
   }
-  if (!channel->attach_seen && now - channel->opened >= timing_.hello) {
+  if (IsLate(*channel, now)) {
     channel->attach_seen = true;
     return channel->outbox->End(nullptr, Unattached("Attach did not come in time"));
   }
-  if (sessions_.Lives(channel->caller->session())) return;
   const grpc::Status status(grpc::StatusCode::UNAUTHENTICATED, "the session has ended");
   const EventPtr last = DetachedEvent(v1::Detached::SESSION_ENDED, "the session has ended");
   if (channel->conn) {

@@ -94,7 +94,11 @@ class Hub final : public PresenceView, public PenaltyView, public SessionEnder {
   void Arm();
   void OnTimer();
   void Sweep(MonoTime now);
-  void CheckChannel(const ChannelPtr& channel, MonoTime now);
+  bool IsStuck(const ClientChannel& channel, MonoTime now) const;
+  bool IsLate(const ClientChannel& channel, MonoTime now) const;
+  // The channel is stuck, or should have ended. `some_ended`: sessions ended since the last look.
+  bool IsDue(const ClientChannel& channel, bool some_ended, MonoTime now) const;
+  void EndDue(const ChannelPtr& channel, MonoTime now);
   void SendPresence();
 
   asio::io_context& io_;
@@ -118,6 +122,7 @@ class Hub final : public PresenceView, public PenaltyView, public SessionEnder {
   asio::steady_timer timer_;
   std::optional<MonoTime> armed_for_;
   MonoTime swept_at_;
+  uint64_t removed_seen_ = 0;  // Of sessions_.removed(), at the last sweep.
   MonoTime forgot_at_;
 };
 

@@ -32,6 +32,7 @@ CallerPtr SessionTable::Take(TokenHash token) {
   if (it == by_token_.end()) return nullptr;
   CallerPtr taken = std::move(it->second);
   by_token_.erase(it);
+  removed_.fetch_add(1, std::memory_order_release);
   const auto session = by_session_.find(taken->session());
   std::erase(session->second, token);
   if (session->second.empty()) by_session_.erase(session);

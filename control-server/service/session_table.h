@@ -51,6 +51,8 @@ class SessionTable {
   // call.
   std::vector<TokenRecord> RemoveExpired() ABSL_LOCKS_EXCLUDED(mu_);
   size_t size() const ABSL_LOCKS_EXCLUDED(mu_);
+  // Tokens taken out since the start. While it stays the same no session has ended, but by time.
+  uint64_t removed() const { return removed_.load(std::memory_order_acquire); }
   // Some token of the session is valid.
   bool Lives(TokenHash session) const ABSL_LOCKS_EXCLUDED(mu_);
   // The caller of `authorization: Bearer <token>`; null for anything else, unknown or expired.
@@ -68,6 +70,7 @@ class SessionTable {
   std::vector<CallerPtr> TakeWhere(Predicate gone) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   const Clock& clock_;
+  std::atomic<uint64_t> removed_{0};
   mutable Mutex mu_;
   ByToken by_token_ ABSL_GUARDED_BY(mu_);
   // The tokens of each session: one, and two for the moment of a renewal.

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -75,6 +76,21 @@ TEST_F(ConnectionRegistryTest, CountsExactlyAfterASweepASecond) {
   registry_->Tick();
   EXPECT_EQ(registry_->figures().served, 1u);
   EXPECT_EQ(registry_->counters().Get(Admission::kGone), 1u);
+}
+
+TEST_F(ConnectionRegistryTest, ANumberThatSomethingElseHasIsFoundAfterFiveSweeps) {
+  Connect(1);
+  const int number = near_[1].get();
+  const net::UniqueFd other(::eventfd(0, EFD_CLOEXEC));
+  ASSERT_EQ(::dup2(other.get(), number), number);  // Closes the socket, takes its number.
+  for (int sweep = 1; sweep < 5; ++sweep) {
+    clock_.Advance(1s);
+    registry_->Tick();
+    EXPECT_EQ(registry_->figures().served, 1u);
+  }
+  clock_.Advance(1s);
+  registry_->Tick();
+  EXPECT_EQ(registry_->figures().served, 0u);
 }
 
 TEST_F(ConnectionRegistryTest, AnEventMakesItLookSooner) {
