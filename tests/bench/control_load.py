@@ -1,6 +1,7 @@
 """Load on one control-server: N attached TLS clients, listing, log-ins, pairs, broadcasts, a restart.
-Usage: control_load.py PROGRAMS HELPERS [CLIENTS]. PROGRAMS holds control-server, HELPERS load_driver and seed_sessions.
-Prints what it measured, then one JSON line; exit 1 when a budget is broken (docs/PERFORMANCE.md)."""
+Usage: control_load.py PROGRAMS HELPERS [CLIENTS [WINDOW]]. PROGRAMS holds control-server, HELPERS load_driver and seed_sessions;
+WINDOW: seconds for which each rate is watched. Prints what it measured, then one JSON line; exit 1 when a budget is broken
+(docs/PERFORMANCE.md). With fewer than 1,000 clients only what is counted is held, not what depends on the machine's speed."""
 import json
 import os
 import queue
@@ -11,7 +12,6 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tools"))
 import drive
 
-IDLE_SECONDS = 30
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -39,18 +39,27 @@ class Driver(drive.Process):
 
 
 class Budgets:
-    def __init__(self):
-        self.lines, self.broken = [], []
+    def __init__(self, timed):
+        self.lines, self.broken, self.timed = [], [], timed
 
     def hold(self, name, value, limit, unit=""):
-        good = value <= limit
+        good = value <= limit or (unit != "" and not self.timed)
         self.lines.append(f"{'ok ' if good else 'BROKEN'} {name}: {value:.4g}{unit} (budget {limit:g}{unit})")
         print(self.lines[-1], flush=True)
         if not good:
             self.broken.append(name)
 
 
-def measure(world, helpers, clients, budgets):
+def restart(world, server, driver):
+    """kill -9 and start; the server and how its clients came back."""
+    server.kill()
+    killed = time.monotonic()
+    server = world.server(listen=f"127.0.0.1:{server.port}", relay=f"127.0.0.1:{server.relay_port}")
+    ready = time.monotonic() - killed
+    return server, {**driver.ask("return", 180), "ready_s": ready, "after_kill_s": time.monotonic() - killed}
+
+
+def measure(world, helpers, clients, window, budgets):
     sessions = world.path("sessions")
     with open(sessions, "w") as file:
         subprocess.run([os.path.join(helpers, "seed_sessions"), world.path("server"), str(clients)], stdout=file, check=True)
@@ -62,16 +71,16 @@ def measure(world, helpers, clients, budgets):
     budgets.hold("all attached", out["attach"]["seconds"], 60 * max(1, clients / 10000), " s")
 
     before = cpu_seconds(server.pid)
-    time.sleep(IDLE_SECONDS)  # The time over which the idle cost is measured.
-    out["idle_core_percent"] = 100 * (cpu_seconds(server.pid) - before) / IDLE_SECONDS
+    time.sleep(3 * window)  # The time over which the idle cost is measured.
+    out["idle_core_percent"] = 100 * (cpu_seconds(server.pid) - before) / (3 * window)
     budgets.hold("idle", out["idle_core_percent"], 10, " % of a core")
     out["kib_per_client"] = (memory_kib(server.pid) - out["server_start_kib"]) / clients
     budgets.hold("server memory per client", out["kib_per_client"], 110, " KiB")
 
-    out["list"] = driver.ask("list 10 4 500 0", 60)
+    out["list"] = driver.ask(f"list {window} 4 500 0", 60)
     budgets.hold("ListActive p99", out["list"]["pages"]["p99_ms"], 200, " ms")
-    quiet = driver.ask("list 10 1 20 0", 60)
-    busy = driver.ask("list 10 1 20 1000", 120)
+    quiet = driver.ask(f"list {window} 1 20 0", 60)
+    busy = driver.ask(f"list {window} 1 20 1000", 120)
     out["list_beside_logins"] = busy
     budgets.hold("ListActive p99 beside 1,000 log-ins", busy["pages"]["p99_ms"], max(20, 3 * quiet["pages"]["p99_ms"]), " ms")
     budgets.hold("pages refused or failed", sum(run["pages"][k] for run in (out["list"], quiet, busy)
@@ -83,24 +92,21 @@ def measure(world, helpers, clients, budgets):
     budgets.hold("broadcasts doubled", out["broadcasts"]["doubled"], 0)
     budgets.hold("broadcasts lost", 5 * clients - out["broadcasts"]["delivered"], 0)
 
-    port, relay = server.port, server.relay_port
-    server.kill()
-    killed = time.monotonic()
-    server = world.server(listen=f"127.0.0.1:{port}", relay=f"127.0.0.1:{relay}")
-    out["restart_ready_s"] = time.monotonic() - killed
-    out["return"] = driver.ask("return", 180)
-    out["return_s"] = time.monotonic() - killed
-    budgets.hold("restart, all attached again", out["return_s"], 60 * max(1, clients / 10000), " s")
+    server, out["return"] = restart(world, server, driver)
+    budgets.hold("restart, all attached again", out["return"]["after_kill_s"], 60 * max(1, clients / 10000), " s")
+    driver.ask("resume", 10)
+    server, out["resume"] = restart(world, server, driver)
+    budgets.hold("restart, all resumed and attached", out["resume"]["after_kill_s"], 60 * max(1, clients / 10000), " s")
     driver.kill()
     drive_code = server.stop(30)
     budgets.hold("exit code", drive_code, 0)
     return out
 
 
-def main(programs, helpers, clients=10000):
-    budgets = Budgets()
+def main(programs, helpers, clients=10000, window=10):
+    budgets = Budgets(int(clients) >= 1000)
     with drive.World(programs) as world:
-        out = measure(world, helpers, int(clients), budgets)
+        out = measure(world, helpers, int(clients), int(window), budgets)
     out["broken"] = budgets.broken
     print(json.dumps(out))
     sys.exit(1 if budgets.broken else 0)

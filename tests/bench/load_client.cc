@@ -4,6 +4,11 @@
 #include <utility>
 
 #include "asio/post.hpp"
+#include "common/base/bytes.h"
+#include "common/base/check.h"
+#include "common/crypto/hash.h"
+#include "common/crypto/sign.h"
+#include "common/wire/resume_statement.h"
 #include "grpcpp/client_context.h"
 #include "grpcpp/create_channel.h"
 #include "grpcpp/support/channel_arguments.h"
@@ -87,7 +92,7 @@ template <typename Request, typename Response>
 std::unique_ptr<LoadClient::Call<Request, Response>> LoadClient::NewCall(
     Done<Response> done) const {
   auto call = std::make_unique<Call<Request, Response>>();
-  call->context.AddMetadata("authorization", "Bearer " + token_);
+  call->context.AddMetadata("authorization", "Bearer " + session_.access_token);
   call->context.set_deadline(Deadline());
   call->channel = channel_;
   call->done = std::move(done);
@@ -107,12 +112,8 @@ auto Finisher(asio::io_context& io, CallPtr call) {
 }  // namespace
 
 LoadClient::LoadClient(asio::io_context& io, const LoadTarget& target, const Listener& listener,
-                       std::string username, std::string token)
-    : io_(io),
-      target_(target),
-      listener_(listener),
-      username_(std::move(username)),
-      token_(std::move(token)) {}
+                       LoadSession session)
+    : io_(io), target_(target), listener_(listener), session_(std::move(session)) {}
 
 LoadClient::~LoadClient() = default;
 
@@ -127,10 +128,35 @@ void LoadClient::Connect() {
   channel_ = grpc::CreateCustomChannel(target_.address, target_.credentials, args);
 }
 
-void LoadClient::Attach() {
+void LoadClient::Attach(bool resume) {
   Connect();
-  line_ = std::make_unique<Line>(*this, io_);
-  line_->Start(token_);
+  const auto attach = [this] {
+    line_ = std::make_unique<Line>(*this, io_);
+    line_->Start(session_.access_token);
+  };
+  if (!resume) return attach();
+  Resume([this, attach](const grpc::Status& status, const v1::ResumeResponse& response) {
+    if (!status.ok()) return listener_.on_lost(*this, status, Duration(0));
+    session_.access_token = response.session().session_token();
+    session_.resume_token = response.session().resume_token();
+    attach();
+  });
+}
+
+void LoadClient::Resume(Done<v1::ResumeResponse> done) {
+  const auto seed = Base64UrlDecode(session_.device_seed);
+  const auto token = Base64UrlDecode(session_.resume_token);
+  P2P_CHECK(seed && token);  // They come from seed_sessions or the server.
+  const auto device = crypto::SigningKey::FromSeed(Secret<32>(ByteReader(*seed).Array<32>()));
+  const std::array<uint8_t, 16> nonce = {'n'};
+  auto call = NewCall<v1::ResumeRequest, v1::ResumeResponse>(std::move(done));
+  call->request.set_resume_token(session_.resume_token);
+  call->request.set_client_nonce(ToString(nonce));
+  call->request.set_device_signature(ToString(
+      device.Sign(wire::ResumeStatement(target_.key_digest, crypto::Sha256(*token), nonce))));
+  auto& c = *call;
+  v1::AccountService::Stub(c.channel).async()->Resume(&c.context, &c.request, &c.response,
+                                                      Finisher(io_, std::move(call)));
 }
 
 void LoadClient::OnEvent(const v1::ServerEvent& event) {
@@ -193,7 +219,7 @@ void LoadClient::RequestPeer(const std::string& peer, Done<v1::RequestPeerRespon
 void LoadClient::Login(const std::string& password, Done<v1::LoginResponse> done) {
   if (!channel_) Connect();
   auto call = NewCall<v1::LoginRequest, v1::LoginResponse>(std::move(done));
-  call->request.set_username(username_);
+  call->request.set_username(session_.username);
   call->request.set_password(password);
   auto& c = *call;
   v1::AccountService::Stub(c.channel).async()->Login(&c.context, &c.request, &c.response,

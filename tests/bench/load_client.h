@@ -21,8 +21,16 @@
 namespace p2p::bench {
 
 struct LoadTarget {
-  std::string address;  // "127.0.0.1:4400"
+  std::string address;                   // "127.0.0.1:4400"
+  std::array<uint8_t, 32> key_digest{};  // SHA-256 of the server's public key.
   std::shared_ptr<grpc::ChannelCredentials> credentials;
+};
+
+struct LoadSession {
+  std::string username;
+  std::string access_token;
+  std::string resume_token;
+  std::string device_seed;  // Base64url, like the tokens.
 };
 
 class LoadClient {
@@ -36,13 +44,14 @@ class LoadClient {
   };
 
   LoadClient(asio::io_context& io, const LoadTarget& target, const Listener& listener,
-             std::string username, std::string token);
+             LoadSession session);
   ~LoadClient();
 
-  // On a new connection. Not while attached or attaching.
-  void Attach();
+  // On a new connection. Not while attached or attaching. `resume`: with a new access token, which
+  // Resume brings first.
+  void Attach(bool resume);
   bool attached() const { return attached_; }
-  const std::string& username() const { return username_; }
+  const std::string& username() const { return session_.username; }
 
   // Unary calls on the client's connection, with its token and a deadline of 30 s; `done` on the
   // io_context's thread. A client that was never attached has no connection yet: it makes one.
@@ -60,6 +69,7 @@ class LoadClient {
   struct Call;
 
   void Connect();
+  void Resume(Done<p2p::v1::ResumeResponse> done);
   void OnEvent(const p2p::v1::ServerEvent& event);
   void OnLineDone(const grpc::Status& status);
   template <typename Request, typename Response>
@@ -68,8 +78,7 @@ class LoadClient {
   asio::io_context& io_;
   const LoadTarget& target_;
   const Listener& listener_;
-  const std::string username_;
-  const std::string token_;
+  LoadSession session_;
   std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<Line> line_;
   bool attached_ = false;

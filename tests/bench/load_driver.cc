@@ -2,6 +2,7 @@
 // Reads one command a line and answers each with one JSON line when it is over:
 //   attach PARALLEL
 //   return                                  until somebody was lost and everybody is back
+//   resume                                  from now on each try to attach begins with Resume
 //   list SECONDS CALLERS PAGE_SIZE LOGINS
 //   pairs COUNT PARALLEL
 //   broadcasts COUNT EVERY_MS PATIENCE_S
@@ -19,6 +20,7 @@
 #include "asio/posix/stream_descriptor.hpp"
 #include "asio/read_until.hpp"
 #include "asio/streambuf.hpp"
+#include "common/crypto/certificate.h"
 #include "google/protobuf/stubs/logging.h"
 #include "nlohmann/json.hpp"
 #include "tests/bench/load_fleet.h"
@@ -54,13 +56,13 @@ std::string ReadWhole(const std::string& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-std::vector<LoadFleet::Account> ReadSessions(const std::string& path) {
+std::vector<LoadSession> ReadSessions(const std::string& path) {
   std::istringstream lines(ReadWhole(path));
-  std::vector<LoadFleet::Account> accounts;
-  for (LoadFleet::Account account; lines >> account.username >> account.token;) {
-    accounts.push_back(account);
+  std::vector<LoadSession> sessions;
+  for (LoadSession s; lines >> s.username >> s.access_token >> s.resume_token >> s.device_seed;) {
+    sessions.push_back(s);
   }
-  return accounts;
+  return sessions;
 }
 
 // Reads commands, one at a time.
@@ -95,6 +97,9 @@ class Console {
       fleet_.Attach(a, [=, this](AttachResult r) { Answer(command, ToJson(std::move(r))); });
     } else if (command == "return") {
       fleet_.AwaitReturn([=, this](AttachResult r) { Answer(command, ToJson(std::move(r))); });
+    } else if (command == "resume") {
+      fleet_.ResumeFirst();
+      Answer(command, Json::object());
     } else if (command == "list") {
       fleet_.List(std::chrono::seconds(a), b, static_cast<uint32_t>(c), d, [=, this](ListResult r) {
         Answer(command,
@@ -147,8 +152,11 @@ int Main(int argc, char** argv) {
   asio::io_context io;
   grpc::SslCredentialsOptions tls;
   tls.pem_root_certs = ReadWhole(ca);
-  LoadFleet fleet(io, {.address = server, .credentials = grpc::SslCredentials(tls)},
-                  ReadSessions(sessions));
+  const auto key_digest = crypto::SpkiDigest(tls.pem_root_certs);
+  if (!key_digest.ok()) throw std::runtime_error(std::string(key_digest.status().message()));
+  LoadFleet fleet(
+      io, {.address = server, .key_digest = *key_digest, .credentials = grpc::SslCredentials(tls)},
+      ReadSessions(sessions));
   Console console(io, fleet);
   console.Read();
   const auto work = asio::make_work_guard(io);  // Most of it waits in gRPC.

@@ -61,7 +61,8 @@ struct LoadFleet::Broadcasting {
   std::function<void(BroadcastResult)> done;
 };
 
-LoadFleet::LoadFleet(asio::io_context& io, LoadTarget target, const std::vector<Account>& accounts)
+LoadFleet::LoadFleet(asio::io_context& io, LoadTarget target,
+                     const std::vector<LoadSession>& sessions)
     : io_(io), target_(std::move(target)) {
   listener_.on_attached = [this](LoadClient& client) { OnAttached(client); };
   listener_.on_lost = [this](LoadClient& client, const grpc::Status& status, Duration window) {
@@ -81,9 +82,8 @@ LoadFleet::LoadFleet(asio::io_context& io, LoadTarget target, const std::vector<
   listener_.on_broadcast = [this](LoadClient& client, const v1::BroadcastDelivery& delivery) {
     OnBroadcast(client, delivery);
   };
-  for (const Account& account : accounts) {
-    clients_.push_back({.client = std::make_unique<LoadClient>(io, target_, listener_,
-                                                               account.username, account.token),
+  for (const LoadSession& session : sessions) {
+    clients_.push_back({.client = std::make_unique<LoadClient>(io, target_, listener_, session),
                         .timer = std::make_unique<asio::steady_timer>(io),
                         .started = {}});
     index_[clients_.back().client.get()] = clients_.size() - 1;
@@ -116,7 +116,7 @@ void LoadFleet::Start(size_t index) {
   Slot& slot = clients_[index];
   slot.started = Clock::now();
   ++attach_result_.tries;
-  slot.client->Attach();
+  slot.client->Attach(resume_first_);
 }
 
 void LoadFleet::OnAttached(LoadClient& client) {

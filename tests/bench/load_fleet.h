@@ -42,17 +42,15 @@ struct BroadcastResult {
 
 class LoadFleet {
  public:
-  struct Account {
-    std::string username;
-    std::string token;
-  };
-  LoadFleet(asio::io_context& io, LoadTarget target, const std::vector<Account>& accounts);
+  LoadFleet(asio::io_context& io, LoadTarget target, const std::vector<LoadSession>& sessions);
 
   size_t size() const { return clients_.size(); }
   size_t attached() const { return attached_; }
 
   // Attaches everybody, at most `parallel` on the way at once.
   void Attach(size_t parallel, std::function<void(AttachResult)> done);
+  // From now on each try to attach begins with Resume.
+  void ResumeFirst() { resume_first_ = true; }
   // Waits until somebody is lost and everybody is back. Clients come back by themselves: after
   // U(0, W), then with full jitter up to 1, 2, 4 … 30 s.
   void AwaitReturn(std::function<void(AttachResult)> done);
@@ -103,6 +101,7 @@ class LoadFleet {
   Clock::time_point began_;
   bool counting_ = false;  // An attach or a return is being measured.
   bool lost_one_ = false;
+  bool resume_first_ = false;
   AttachResult attach_result_;
   std::function<void(AttachResult)> attach_done_;
   std::shared_ptr<Pairing> pairing_;

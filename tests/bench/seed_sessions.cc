@@ -1,6 +1,6 @@
-// seed_sessions DATA_DIR COUNT: accounts user00000, user00001, … with one access token each, in the
-// database of a server that is not running. Prints "name token" a line. All have one password that
-// nobody knows: a log-in costs its hash and fails.
+// seed_sessions DATA_DIR COUNT: accounts user00000, user00001, … with one session each, in the
+// database of a server that is not running. Prints "name access-token resume-token device-seed" a
+// line. All have one password that nobody knows: a log-in costs its hash and fails.
 #include <cstdio>
 #include <cstdlib>
 
@@ -10,6 +10,7 @@
 #include "common/base/text.h"
 #include "common/crypto/os_random.h"
 #include "common/crypto/password.h"
+#include "common/crypto/sign.h"
 #include "control-server/service/session_table.h"
 #include "control-server/store/data_directory.h"
 #include "control-server/store/sqlite_store.h"
@@ -33,16 +34,29 @@ absl::Status Seed(const std::string& path, size_t count) {
       account.phc = phc;
       account.created_at = now;
       if (absl::Status status = (*store)->CreateAccount(account); !status.ok()) return status;
-      const auto token = random.Array<32>();
-      TokenRecord record;
-      record.hash = HashToken(token);
-      record.account = account.id;
-      record.device_key = random.Array<32>();
-      record.chat_port = 4400;
-      record.issued_at = now;
-      record.expires_at = now + std::chrono::hours(12);
-      if (auto put = (*store)->PutToken(record, 8); !put.ok()) return put.status();
-      std::printf("%s %s\n", account.username.c_str(), Base64UrlEncode(token).c_str());
+      const auto device = crypto::SigningKey::Generate();
+      const auto access = random.Array<32>();
+      const auto resume = random.Array<32>();
+      TokenRecord token;
+      token.hash = token.session = HashToken(access);
+      token.account = account.id;
+      token.device_key = device.public_key();
+      token.chat_port = 4400;
+      token.issued_at = now;
+      token.expires_at = now + std::chrono::hours(12);
+      ResumeFamily family;
+      family.session = token.session;
+      family.account = account.id;
+      family.device_key = token.device_key;
+      family.chat_port = token.chat_port;
+      family.started_at = family.renewed_at = now;
+      family.generation = token.generation;
+      if (auto put = (*store)->PutResume(family, HashToken(resume), 8); !put.ok()) {
+        return put.status();
+      }
+      if (auto put = (*store)->PutToken(token, 8); !put.ok()) return put.status();
+      std::printf("%s %s %s %s\n", account.username.c_str(), Base64UrlEncode(access).c_str(),
+                  Base64UrlEncode(resume).c_str(), Base64UrlEncode(device.seed().view()).c_str());
     }
     return absl::OkStatus();
   });
