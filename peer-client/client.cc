@@ -378,6 +378,9 @@ class Client final : public ControlEvents, public StatePort {
   void OnBroadcastStatus(Outcome<out::BroadcastStatus> result) override {
     FromServer([&](Now now) { model_->OnBroadcastStatus(std::move(result), now); });
   }
+  void OnPenalties(Outcome<out::Penalties> result) override {
+    FromServer([&](Now now) { model_->OnPenalties(std::move(result), now); });
+  }
   void OnChannelEvent(ChannelEvent event) override {
     FromServer([&](Now now) { model_->OnChannelEvent(event, now); });
   }

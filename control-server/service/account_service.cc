@@ -2,6 +2,7 @@
 
 #include "common/wire/limits.h"
 #include "control-server/domain/account_requests.h"
+#include "control-server/service/channel_events.h"
 #include "control-server/service/errors.h"
 #include "control-server/service/login_flow.h"
 #include "control-server/service/password_flow.h"
@@ -108,6 +109,22 @@ grpc::ServerUnaryReactor* AccountService::ChangePassword(grpc::CallbackServerCon
   auto* reactor = call->DefaultReactor();
   StartPasswordChange(context_, PeerOf(*call), *caller, *request, response, reactor);
   return reactor;
+}
+
+grpc::ServerUnaryReactor* AccountService::ListMyPenalties(grpc::CallbackServerContext* call,
+                                                          const v1::ListMyPenaltiesRequest*,
+                                                          v1::ListMyPenaltiesResponse* response) {
+  const auto caller = authenticator_.Check(*call);
+  if (!caller.ok()) return FinishNow(call, ToGrpc(caller.status()));
+  if (const auto penalty = context_.penalties.PenaltyOf((*caller)->user)) {
+    auto& out = *response->add_penalties();
+    out.set_reason(penalty->reason);
+    *out.mutable_start() = ToProto(penalty->start);
+    *out.mutable_end() = ToProto(penalty->end);
+    out.set_next_step(penalty->next_step);
+    out.set_count(static_cast<uint32_t>(penalty->count));
+  }
+  return FinishNow(call, grpc::Status::OK);
 }
 
 }  // namespace p2p::server

@@ -31,6 +31,10 @@ class AccountService final : public v1::AccountService::CallbackService {
                                            const v1::ChangePasswordRequest* request,
                                            v1::ChangePasswordResponse* response) override;
 
+  grpc::ServerUnaryReactor* ListMyPenalties(grpc::CallbackServerContext* call,
+                                            const v1::ListMyPenaltiesRequest* request,
+                                            v1::ListMyPenaltiesResponse* response) override;
+
  private:
   const AccountContext& context_;
   const Authenticator& authenticator_;

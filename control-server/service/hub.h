@@ -53,6 +53,9 @@ class Hub final : public PresenceView, public PenaltyView, public SessionEnder {
   // PresenceView, PenaltyView, SessionEnder.
   std::shared_ptr<const PresenceSnapshot> Snapshot() const override { return board_.Snapshot(); }
   std::optional<Cooldown> CooldownOf(UserId user) const override;
+  std::optional<StandingPenalty> PenaltyOf(UserId user) const override {
+    return penalties_.PenaltyOf(user);
+  }
   void EndSession(TokenHash token) override;
   void RevokeSession(TokenHash session) override;
 

@@ -28,11 +28,22 @@ struct Cooldown {
   std::string next_step;
 };
 
+// The last penalty of an account, and how many still count, this one included.
+struct StandingPenalty {
+  std::string reason;
+  WallTime start;
+  WallTime end;  // Equal to start when there was no cool-down.
+  std::string next_step;
+  size_t count = 0;
+};
+
 class PenaltyView {
  public:
   virtual ~PenaltyView() = default;
   // The cool-down the account is in at this moment, if any.
   virtual std::optional<Cooldown> CooldownOf(UserId user) const = 0;
+  // nullopt: none counts any more.
+  virtual std::optional<StandingPenalty> PenaltyOf(UserId user) const = 0;
 };
 
 // A session whose client is attached, and where it is.

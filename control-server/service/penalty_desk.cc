@@ -49,6 +49,23 @@ std::optional<PenaltyBook::Penalty> PenaltyDesk::CooldownOf(UserId user) const {
   return book_.CooldownOf(user, clock_.Mono());
 }
 
+std::optional<StandingPenalty> PenaltyDesk::PenaltyOf(UserId user) const {
+  const WallTime wall = clock_.Wall();
+  std::optional<PenaltyRecord> record;
+  {
+    MutexLock lock(mu_);
+    record = book_.RecordOf(user, wall, clock_.Mono());
+  }
+  if (!record) return std::nullopt;
+  const size_t count = CountingStrikes(*record, window_, wall);
+  if (count == 0) return std::nullopt;
+  return StandingPenalty{.reason = Describe(record->offence),
+                         .start = record->start,
+                         .end = record->end,
+                         .next_step = NextStep(record->start, record->end),
+                         .count = count};
+}
+
 void PenaltyDesk::Forget() {
   MutexLock lock(mu_);
   for (const UserId& user : book_.Forget(clock_.Mono())) {

@@ -167,6 +167,15 @@ void AppModel::OnBroadcastStatus(Outcome<out::BroadcastStatus> result, Now now) 
   Pump(now);
 }
 
+void AppModel::OnPenalties(Outcome<out::Penalties> result, Now now) {
+  if (!current_) return;
+  const AnswerScope scope(answering_, current_->caller);
+  if (const auto* error = std::get_if<CallError>(&result)) return Fail(*error, now);
+  current_.reset();
+  context_.out.Show(std::move(std::get<out::Penalties>(result)));
+  Pump(now);
+}
+
 // The channel ---------------------------------------------------------------------------------
 
 void AppModel::OnChannelEvent(const ChannelEvent& channel_event, Now now) {

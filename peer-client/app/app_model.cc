@@ -18,7 +18,7 @@ bool NeedsServer(const Command& command) {
   return Is<cmd::Signup>(command) || Is<cmd::Login>(command) || Is<cmd::Logout>(command) ||
          Is<cmd::List>(command) || Is<cmd::Request>(command) || Is<cmd::Approve>(command) ||
          Is<cmd::Deny>(command) || Is<cmd::Cancel>(command) || Is<cmd::Broadcast>(command) ||
-         Is<cmd::BroadcastStatus>(command);
+         Is<cmd::BroadcastStatus>(command) || Is<cmd::Penalties>(command);
 }
 
 std::string Seconds(Duration d) {
@@ -259,6 +259,8 @@ void AppModel::Run(ServerCommand command, Now now) {
     context_.control.Broadcast(*broadcast->text, current_->broadcast_key);
   } else if (const auto* status = std::get_if<cmd::BroadcastStatus>(&what)) {
     context_.control.BroadcastStatus(status->id);
+  } else if (Is<cmd::Penalties>(what)) {
+    context_.control.Penalties();
   } else if (const auto* request = std::get_if<cmd::Request>(&what)) {
     if (!RunRequest(*request, now)) current_.reset();
   }

@@ -43,6 +43,7 @@ class AppModel {
   void OnRequest(const Outcome<RequestInfo>& result, Now now);
   void OnBroadcast(const Outcome<BroadcastInfo>& result, Now now);
   void OnBroadcastStatus(Outcome<out::BroadcastStatus> result, Now now);
+  void OnPenalties(Outcome<out::Penalties> result, Now now);
   void OnChannelEvent(const ChannelEvent& event, Now now);
   void OnChannelEnd(const CallError& error, Now now);
 

@@ -70,6 +70,7 @@ Command ParseSlash(absl::string_view line) {
   if (name == "/signup" || name == "/login") return ParseAccount(name, rest);
   if (name == "/logout") return cmd::Logout{};
   if (name == "/list") return cmd::List{};
+  if (name == "/penalties") return cmd::Penalties{};
   if (name == "/approve") return cmd::Approve{std::string(TakeWord(rest))};
   if (name == "/deny") return cmd::Deny{std::string(TakeWord(rest))};
   if (name == "/cancel") return cmd::Cancel{std::string(TakeWord(rest))};

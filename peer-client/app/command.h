@@ -57,6 +57,8 @@ struct Broadcast {
 struct BroadcastStatus {
   std::string id;
 };
+// What one was penalised for.
+struct Penalties {};
 struct SendFile {
   std::string peer;
   std::string path;
@@ -78,8 +80,8 @@ struct Bad {
 
 using Command = std::variant<cmd::Signup, cmd::Login, cmd::Logout, cmd::List, cmd::Request,
                              cmd::Approve, cmd::Deny, cmd::Cancel, cmd::Msg, cmd::HangUp,
-                             cmd::Broadcast, cmd::BroadcastStatus, cmd::SendFile, cmd::AcceptFile,
-                             cmd::Focus, cmd::Help, cmd::Quit, cmd::Bad>;
+                             cmd::Broadcast, cmd::BroadcastStatus, cmd::Penalties, cmd::SendFile,
+                             cmd::AcceptFile, cmd::Focus, cmd::Help, cmd::Quit, cmd::Bad>;
 
 // Reads "/request bob hello". Anything that is not a known command, or lacks an argument, is Bad
 // with a message that says what is expected. Pure.

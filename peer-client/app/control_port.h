@@ -166,6 +166,7 @@ class ControlPort {
                        const PeerOffer& offer) = 0;                             // -> OnRequest
   virtual void Broadcast(const std::string& text, const std::string& key) = 0;  // -> OnBroadcast
   virtual void BroadcastStatus(const std::string& id) = 0;  // -> OnBroadcastStatus
+  virtual void Penalties() = 0;                             // -> OnPenalties
   // Opens the channel and sends Attach. -> OnChannelEvent..., OnChannelEnd once.
   virtual void Attach(uint16_t chat_port) = 0;
   // On an open channel; ignored without one.

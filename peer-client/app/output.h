@@ -124,6 +124,17 @@ struct BroadcastStatus {
   uint32_t delivered = 0;
   std::vector<Delivery> deliveries;
 };
+// One's own penalties that still count.
+struct Penalties {
+  struct Entry {
+    std::string reason;
+    WallTime start;
+    WallTime end;  // Equal to start: no cool-down came with it.
+    std::string next_step;
+    uint32_t count = 0;  // How many it stands for.
+  };
+  std::vector<Entry> entries;
+};
 struct Penalised {
   std::string reason;
   WallTime until;
@@ -152,8 +163,8 @@ using Output =
     std::variant<out::Connected, out::Retry, out::SignedUp, out::LoggedIn, out::LoggedOut,
                  out::Active, out::PeerRequest, out::RequestSent, out::RequestOutcome,
                  out::ChatOpen, out::Chat, out::Receipt, out::ChatClosed, out::Broadcast,
-                 out::BroadcastSent, out::BroadcastStatus, out::Penalised, out::Error, out::Prompt,
-                 out::PromptDone, out::Notice, out::Help>;
+                 out::BroadcastSent, out::BroadcastStatus, out::Penalties, out::Penalised,
+                 out::Error, out::Prompt, out::PromptDone, out::Notice, out::Help>;
 
 // Where the model's output goes: a face. Must not call the model back before returning.
 class OutputSink {

@@ -155,6 +155,18 @@ Json Render(const out::BroadcastStatus& o) {
   }
   return j;
 }
+Json Render(const out::Penalties& o) {
+  Json j = Event("penalties");
+  j["penalties"] = Json::array();
+  for (const auto& entry : o.entries) {
+    j["penalties"].push_back({{"reason", entry.reason},
+                              {"start", FormatRfc3339(entry.start)},
+                              {"end", FormatRfc3339(entry.end)},
+                              {"next_step", entry.next_step},
+                              {"count", entry.count}});
+  }
+  return j;
+}
 Json Render(const out::Penalised& o) {
   Json j = Event("penalised");
   j["reason"] = o.reason;
@@ -215,6 +227,7 @@ Command Build(const std::string& name, Fields& f) {
   }
   if (name == "logout") return cmd::Logout{};
   if (name == "list") return cmd::List{};
+  if (name == "penalties") return cmd::Penalties{};
   if (name == "request") {
     cmd::Request request{f.Required("peer"), f.Optional("reason"), false};
     return f.Checked(std::move(request));
@@ -304,7 +317,7 @@ std::string DiagnosticText(const Output& output) {
   }
   if (std::holds_alternative<out::Help>(output)) {
     return "commands: signup login logout list request approve deny cancel msg hangup broadcast "
-           "sendfile accept-file quit";
+           "penalties sendfile accept-file quit";
   }
   return "";
 }

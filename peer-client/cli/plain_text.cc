@@ -23,6 +23,7 @@ constexpr absl::string_view kHelp =
     "  /msg NAME TEXT               say something; /chat NAME keeps NAME in view\n"
     "  /back, /hangup NAME          leave the view; end the conversation\n"
     "  /login, /signup, /logout     accounts; passwords are asked for and never shown\n"
+    "  /penalties                   what you were penalised for, and what to do\n"
     "  /quit                        leave; you stay logged in for the next start\n";
 
 std::string Line(absl::string_view untrusted) {
@@ -190,6 +191,20 @@ struct Renderer {
   std::string operator()(const out::BroadcastStatus& o) const {
     return Info(absl::StrCat("Broadcast ", Line(o.id), ": ", o.delivered, " of ", o.due,
                              " have it.", o.revoked ? " It was taken back." : ""));
+  }
+  std::string operator()(const out::Penalties& o) const {
+    if (o.entries.empty()) return Info("You have no penalties.");
+    std::string text;
+    for (const auto& entry : o.entries) {
+      text += Info(absl::StrCat("Penalty of ", LocalTime(entry.start, "%Y-%m-%d %H:%M:%S"), ": ",
+                                Sentence(Line(entry.reason))));
+      text += Info(entry.end > entry.start
+                       ? absl::StrCat("No log-in until ", LocalTime(entry.end, "%H:%M:%S"), "; ",
+                                      entry.count, " count.")
+                       : absl::StrCat("It ended that session; ", entry.count, " count."));
+      if (!entry.next_step.empty()) text += Info(Sentence(Line(entry.next_step)));
+    }
+    return text;
   }
   std::string operator()(const out::Penalised& o) const {
     std::string text =

@@ -460,6 +460,17 @@ void ControlClient::BroadcastStatus(const std::string& id) {
       });
 }
 
+void ControlClient::Penalties() {
+  Impl* const impl = impl_.get();
+  impl->Call<v1::ListMyPenaltiesResponse>(
+      v1::ListMyPenaltiesRequest(),
+      [impl](auto* c, auto* q, auto* r, auto f) {
+        impl->accounts_->async()->ListMyPenalties(c, q, r, std::move(f));
+      },
+      [](const v1::ListMyPenaltiesResponse& response) { return ToPenalties(response); },
+      [impl](Outcome<out::Penalties> result) { impl->events_.OnPenalties(std::move(result)); });
+}
+
 void ControlClient::Approve(const std::string& request_id, const PeerOffer& offer) {
   v1::ClientEvent event;
   event.mutable_approve()->set_request_id(request_id);

@@ -30,6 +30,7 @@ class ControlEvents {
   virtual void OnRequest(Outcome<RequestInfo> result) = 0;
   virtual void OnBroadcast(Outcome<BroadcastInfo> result) = 0;
   virtual void OnBroadcastStatus(Outcome<out::BroadcastStatus> result) = 0;
+  virtual void OnPenalties(Outcome<out::Penalties> result) = 0;
   virtual void OnChannelEvent(ChannelEvent event) = 0;
   virtual void OnChannelEnd(CallError error) = 0;
 };
@@ -74,6 +75,7 @@ class ControlClient final : public ControlPort {
                const PeerOffer& offer) override;
   void Broadcast(const std::string& text, const std::string& key) override;
   void BroadcastStatus(const std::string& id) override;
+  void Penalties() override;
   void Attach(uint16_t chat_port) override;
   void Approve(const std::string& request_id, const PeerOffer& offer) override;
   void Deny(const std::string& request_id) override;

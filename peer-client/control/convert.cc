@@ -158,6 +158,15 @@ out::BroadcastStatus ToBroadcastStatus(const v1::GetBroadcastResponse& response)
   return out;
 }
 
+out::Penalties ToPenalties(const v1::ListMyPenaltiesResponse& response) {
+  out::Penalties out;
+  for (const auto& penalty : response.penalties()) {
+    out.entries.push_back({penalty.reason(), ToWall(penalty.start()), ToWall(penalty.end()),
+                           penalty.next_step(), penalty.count()});
+  }
+  return out;
+}
+
 Session ToSession(const v1::LoginResponse& response) {
   return {response.username(),
           ToBytesOf(response.user_id()),

@@ -25,6 +25,7 @@ std::string DescribeTransport(const grpc::Status& status);
 std::vector<Choice> ToChoices(const google::protobuf::RepeatedField<int>& choices);
 Session ToSession(const v1::LoginResponse& response);
 out::BroadcastStatus ToBroadcastStatus(const v1::GetBroadcastResponse& response);
+out::Penalties ToPenalties(const v1::ListMyPenaltiesResponse& response);
 WallTime ToWall(const google::protobuf::Timestamp& timestamp);
 
 // nullopt for events this client does not know or need; they are ignored.

@@ -153,7 +153,8 @@ bool IsAnswer(const Output& output) {
          std::holds_alternative<out::Active>(output) ||
          std::holds_alternative<out::RequestSent>(output) ||
          std::holds_alternative<out::BroadcastSent>(output) ||
-         std::holds_alternative<out::BroadcastStatus>(output);
+         std::holds_alternative<out::BroadcastStatus>(output) ||
+         std::holds_alternative<out::Penalties>(output);
 }
 
 }  // namespace p2p::client::oneshot

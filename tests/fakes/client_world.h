@@ -41,6 +41,7 @@ class FakeControl final : public ControlPort {
     keys.push_back(key);
   }
   void BroadcastStatus(const std::string& id) override { calls.push_back("status " + id); }
+  void Penalties() override { calls.push_back("penalties"); }
   void Attach(uint16_t port) override { calls.push_back(absl::StrCat("attach ", port)); }
   void Approve(const std::string& id, const PeerOffer&) override {
     calls.push_back("approve " + id);

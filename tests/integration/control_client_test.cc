@@ -31,6 +31,7 @@ struct Recorder final : ControlEvents {
   void OnRequest(Outcome<RequestInfo> result) override { request = std::move(result); }
   void OnBroadcast(Outcome<BroadcastInfo> result) override { broadcast = std::move(result); }
   void OnBroadcastStatus(Outcome<out::BroadcastStatus>) override {}
+  void OnPenalties(Outcome<out::Penalties>) override {}
   void OnChannelEvent(ChannelEvent event) override { events.push_back(std::move(event)); }
   void OnChannelEnd(CallError error) override { end = std::move(error); }
 

@@ -28,6 +28,7 @@ TEST(ParseSlashTest, ReadsWhatTheContractLists) {
   EXPECT_FALSE(Parsed<cmd::Broadcast>("/broadcast").text);
   EXPECT_EQ(Parsed<cmd::SendFile>("/sendfile bob /tmp/a b").path, "/tmp/a b");
   EXPECT_EQ(Parsed<cmd::AcceptFile>("/accept-file 7").id, "7");
+  Parsed<cmd::Penalties>("/penalties");
   Parsed<cmd::Quit>("/quit");
 }
 

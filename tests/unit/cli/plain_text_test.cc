@@ -26,6 +26,19 @@ TEST(PlainTextTest, OffersTheTwoChoicesLiterally) {
               Not(HasSubstr("log in")));
 }
 
+TEST(PlainTextTest, PenaltiesSayWhatForUntilWhenAndWhatNow) {
+  EXPECT_THAT(Shown(out::Penalties{}), HasSubstr("You have no penalties."));
+  const std::string shown =
+      Shown(out::Penalties{{{"no user of that name\033[2J", kNow, kNow + 60s, "Wait", 3}}});
+  EXPECT_THAT(shown, HasSubstr("No user of that name"));
+  EXPECT_THAT(shown, HasSubstr("No log-in until "));
+  EXPECT_THAT(shown, HasSubstr("3 count"));
+  EXPECT_THAT(shown, HasSubstr("Wait."));
+  EXPECT_THAT(shown, Not(HasSubstr("\033")));
+  const std::string first = Shown(out::Penalties{{{"self", kNow, kNow, "Log in", 1}}});
+  EXPECT_THAT(first, Not(HasSubstr("until")));
+}
+
 TEST(PlainTextTest, TextFromOthersCannotSteerTheTerminalNorFakeASpeaker) {
   const std::string chat =
       Shown(out::Chat{"bob\033[31m\n12:00 <eve", "id", "hi\n12:01 <alice> I owe you", kNow, false});
