@@ -167,7 +167,7 @@ std::string Server::ReadyLine() const {
 void Server::Housekeep() {
   relay_->Housekeep();
   for (const TokenRecord& token : sessions_.RemoveExpired()) {
-    hub_.EndSession(SessionOf(token));
+    hub_.RevokeSession(SessionOf(token));
     store_queue_.Submit([hash = token.hash](Store& store) { return store.DeleteToken(hash); },
                         [](const absl::Status&) {});  // Expired either way; asked again next start.
   }

@@ -219,11 +219,8 @@ void Hub::DoEndSession(TokenHash token, bool revoked) {
   if (sessions_.Lives(token)) return;  // Only one of its tokens ended.
   const auto user = board_.UserOf(token);
   if (!user) return;
-  const AttachedClient* client = clients_.Find(*user);
-  const bool expired =
-      revoked || (client != nullptr && client->channel->caller->token.expires_at <= clock_.Wall());
-  const auto reason = expired ? v1::Detached::SESSION_ENDED : v1::Detached::LOGGED_OUT;
-  const char* text = expired ? "the session has ended" : "logged out";
+  const auto reason = revoked ? v1::Detached::SESSION_ENDED : v1::Detached::LOGGED_OUT;
+  const char* text = revoked ? "the session has ended" : "logged out";
   attachments_.Expel(*user, DetachedEvent(reason, text),
                      grpc::Status(grpc::StatusCode::UNAUTHENTICATED, text), false);
 }

@@ -14,23 +14,33 @@ namespace {
 constexpr size_t kTokenSize = 32;
 constexpr absl::string_view kScheme = "Bearer ";
 
+// How much longer the token lives by the wall clock, at most the life it was handed out with.
+Duration LifeLeft(const TokenRecord& token, WallTime now) {
+  // In milliseconds until both ends are known to be near: what is on the disk may be anything.
+  constexpr WallTime::duration kLongest = std::chrono::hours(24 * 365);
+  const auto whole = std::min(token.expires_at - token.issued_at, kLongest);
+  return std::clamp(token.expires_at - now, WallTime::duration::zero(),
+                    std::max(whole, WallTime::duration::zero()));
+}
+
 }  // namespace
 
 TokenHash HashToken(ByteView token) { return TokenHash{crypto::Sha256(token)}; }
 
 void SessionTable::Add(CallerPtr caller) {
   const TokenHash hash = caller->token.hash;
+  const MonoTime until = clock_.Mono() + LifeLeft(caller->token, clock_.Wall());
   CallerPtr replaced;
   const MutexLock lock(mu_);
   replaced = Take(hash);
   by_session_[caller->session()].push_back(hash);
-  by_token_[hash] = std::move(caller);
+  by_token_[hash] = Live{std::move(caller), until};
 }
 
 CallerPtr SessionTable::Take(TokenHash token) {
   const auto it = by_token_.find(token);
   if (it == by_token_.end()) return nullptr;
-  CallerPtr taken = std::move(it->second);
+  CallerPtr taken = std::move(it->second.caller);
   by_token_.erase(it);
   removed_.fetch_add(1, std::memory_order_release);
   const auto session = by_session_.find(taken->session());
@@ -46,15 +56,15 @@ void SessionTable::RemoveOf(TokenHash session, Predicate gone) {
   const auto it = by_session_.find(session);
   if (it == by_session_.end()) return;
   for (const TokenHash& token : std::vector<TokenHash>(it->second)) {
-    if (gone(*by_token_.at(token))) removed.push_back(Take(token));
+    if (gone(*by_token_.at(token).caller)) removed.push_back(Take(token));
   }
 }
 
 template <class Predicate>
 std::vector<CallerPtr> SessionTable::TakeWhere(Predicate gone) {
   std::vector<TokenHash> tokens;
-  for (const auto& [token, caller] : by_token_) {
-    if (gone(*caller)) tokens.push_back(token);
+  for (const auto& [token, live] : by_token_) {
+    if (gone(live)) tokens.push_back(token);
   }
   std::vector<CallerPtr> taken;
   for (const TokenHash& token : tokens) taken.push_back(Take(token));
@@ -87,8 +97,9 @@ std::vector<TokenHash> SessionTable::RemoveOthers(UserId user, TokenHash kept) {
   std::vector<CallerPtr> removed;
   {
     const MutexLock lock(mu_);
-    removed = TakeWhere(
-        [&](const Caller& caller) { return caller.user == user && caller.session() != kept; });
+    removed = TakeWhere([&](const Live& live) {
+      return live.caller->user == user && live.caller->session() != kept;
+    });
   }
   absl::flat_hash_set<TokenHash> sessions;
   for (const CallerPtr& caller : removed) sessions.insert(caller->session());
@@ -96,11 +107,11 @@ std::vector<TokenHash> SessionTable::RemoveOthers(UserId user, TokenHash kept) {
 }
 
 std::vector<TokenRecord> SessionTable::RemoveExpired() {
-  const WallTime now = clock_.Wall();
+  const MonoTime now = clock_.Mono();
   std::vector<CallerPtr> removed;
   {
     const MutexLock lock(mu_);
-    removed = TakeWhere([now](const Caller& caller) { return caller.token.expires_at <= now; });
+    removed = TakeWhere([now](const Live& live) { return live.until <= now; });
   }
   std::vector<TokenRecord> tokens;
   for (const CallerPtr& caller : removed) tokens.push_back(caller->token);
@@ -108,13 +119,13 @@ std::vector<TokenRecord> SessionTable::RemoveExpired() {
 }
 
 bool SessionTable::Lives(TokenHash session) const {
-  const WallTime now = clock_.Wall();
+  const MonoTime now = clock_.Mono();
   const MutexLock lock(mu_);
   const auto it = by_session_.find(session);
   return it != by_session_.end() &&
          std::any_of(it->second.begin(), it->second.end(), [&](const TokenHash& token) {
-           const auto caller = by_token_.find(token);
-           return caller != by_token_.end() && now < caller->second->token.expires_at;
+           const auto live = by_token_.find(token);
+           return live != by_token_.end() && now < live->second.until;
          });
 }
 
@@ -131,14 +142,10 @@ CallerPtr SessionTable::FindByHeader(absl::string_view authorization) const {
 }
 
 CallerPtr SessionTable::Find(TokenHash token) const {
-  CallerPtr caller;
-  {
-    const MutexLock lock(mu_);
-    const auto it = by_token_.find(token);
-    if (it == by_token_.end()) return nullptr;
-    caller = it->second;
-  }
-  return clock_.Wall() < caller->token.expires_at ? caller : nullptr;
+  const MonoTime now = clock_.Mono();
+  const MutexLock lock(mu_);
+  const auto it = by_token_.find(token);
+  return it != by_token_.end() && now < it->second.until ? it->second.caller : nullptr;
 }
 
 }  // namespace p2p::server

@@ -1,4 +1,8 @@
 // Live access tokens. Every call looks its caller up here; the store holds the durable copy.
+//
+// A token's end is reckoned once, when it is added, and then kept on the monotonic clock: whoever
+// sets the wall clock ends no session and revives none. After a restart the wall clock counts
+// again, but no token gets a longer life than it was handed out with.
 #pragma once
 
 #include <atomic>
@@ -60,12 +64,17 @@ class SessionTable {
   CallerPtr Find(TokenHash token) const ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
-  using ByToken = absl::flat_hash_map<TokenHash, CallerPtr>;
+  struct Live {
+    CallerPtr caller;
+    MonoTime until;
+  };
+  using ByToken = absl::flat_hash_map<TokenHash, Live>;
 
   // Forgets the token and hands it out, to be destroyed outside the lock.
   CallerPtr Take(TokenHash token) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   template <class Predicate>
   void RemoveOf(TokenHash session, Predicate gone) ABSL_LOCKS_EXCLUDED(mu_);
+  // `gone` gets a Live.
   template <class Predicate>
   std::vector<CallerPtr> TakeWhere(Predicate gone) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 

@@ -95,6 +95,55 @@ TEST_F(PresenceTest, ComingBackWithinTheGraceNeedsNoTakeOverAndIsNoArrival) {
   EXPECT_TRUE(presence_.IsAttached(kAlice));
 }
 
+// What an attach meets, and what becomes of it. A client whose connection is half-open is attached
+// as far as anybody knows; which client or device comes makes no difference: only `take_over` does.
+TEST_F(PresenceTest, WhoMayAttachInEveryState) {
+  enum class Before { kNobody, kAttached, kInGrace, kGraceOver, kLeft };
+  struct Row {
+    Before before;
+    bool take_over;
+    bool busy, replaced, arrived;
+  };
+  const Row rows[] = {
+      {Before::kNobody, false, false, false, true},
+      {Before::kNobody, true, false, false, true},
+      {Before::kAttached, false, true, false, false},
+      {Before::kAttached, true, false, true, false},
+      {Before::kInGrace, false, false, false, false},
+      {Before::kInGrace, true, false, false, false},
+      {Before::kGraceOver, false, false, false, true},
+      {Before::kGraceOver, true, false, false, true},
+      {Before::kLeft, false, false, false, true},
+      {Before::kLeft, true, false, false, true},
+  };
+  for (const Row& row : rows) {
+    for (const char* from : {"10.0.0.7", "10.0.0.8"}) {
+      Presence presence(10s);
+      if (row.before != Before::kNobody) {
+        presence.Attach(Client(kAlice, "alice", "10.0.0.7"), Conn(1), false);
+      }
+      if (row.before == Before::kInGrace || row.before == Before::kGraceOver) {
+        presence.Detach(kAlice, Conn(1), Presence::End::kBroken, kStart);
+      }
+      if (row.before == Before::kGraceOver) presence.ExpireGrace(kStart + 10s);
+      if (row.before == Before::kLeft) {
+        presence.Detach(kAlice, Conn(1), Presence::End::kClean, kStart);
+      }
+      const auto result = presence.Attach(Client(kAlice, "alice", from), Conn(2), row.take_over);
+      const std::string what = "state " + std::to_string(static_cast<int>(row.before)) +
+                               (row.take_over ? " take_over from " : " from ") + from;
+      EXPECT_EQ(result.busy_at.has_value(), row.busy) << what;
+      EXPECT_EQ(result.replaced.has_value(), row.replaced) << what;
+      EXPECT_EQ(result.arrived, row.arrived) << what;
+      EXPECT_TRUE(presence.IsAttached(kAlice)) << what;
+      EXPECT_EQ(presence.Find(kAlice)->seen, Ip(row.busy ? "10.0.0.7" : from)) << what;
+      // Whoever is attached now is the one whose end counts.
+      EXPECT_FALSE(presence.Detach(kAlice, Conn(row.busy ? 2 : 1), Presence::End::kClean, kStart));
+      EXPECT_TRUE(presence.Detach(kAlice, Conn(row.busy ? 1 : 2), Presence::End::kClean, kStart));
+    }
+  }
+}
+
 TEST_F(PresenceTest, RemoveEndsAGraceToo) {
   presence_.Attach(Client(kAlice, "alice", "10.0.0.7"), Conn(1), false);
   presence_.Detach(kAlice, Conn(1), Presence::End::kBroken, kStart);

@@ -63,6 +63,38 @@ TEST_F(SessionTableTest, ExpiredAndRemovedTokensAreNobody) {
   EXPECT_THAT(table_.FindByHeader("Bearer " + token_long), IsNull());
 }
 
+TEST_F(SessionTableTest, AWallClockThatIsSetEndsNoSessionAndRevivesNone) {
+  for (const Duration jump : {Duration(1h), -Duration(1h), Duration(24h), -Duration(24h)}) {
+    const std::string token = AddSession(alice_, 12h);
+    const WallTime before = clock_.Wall();
+    clock_.SetWall(before + std::chrono::duration_cast<WallTime::duration>(jump));
+    const CallerPtr caller = table_.FindByHeader("Bearer " + token);
+    ASSERT_NE(caller, nullptr) << jump.count();
+    EXPECT_TRUE(table_.Lives(caller->session())) << jump.count();
+    EXPECT_THAT(table_.RemoveExpired(), testing::IsEmpty()) << jump.count();
+    clock_.Advance(12h - 1s);
+    EXPECT_NE(table_.FindByHeader("Bearer " + token), nullptr) << jump.count();
+    clock_.Advance(1s);
+    EXPECT_THAT(table_.FindByHeader("Bearer " + token), IsNull()) << jump.count();
+    EXPECT_FALSE(table_.Lives(caller->session())) << jump.count();
+    clock_.SetWall(before);
+    EXPECT_THAT(table_.FindByHeader("Bearer " + token), IsNull()) << jump.count();
+    EXPECT_THAT(table_.RemoveExpired(), testing::SizeIs(1)) << jump.count();
+  }
+}
+
+TEST_F(SessionTableTest, LoadedWithAClockThatIsBehindATokenLivesNoLongerThanItsLife) {
+  auto caller = std::make_shared<Caller>();
+  caller->token.hash = HashToken(random_.Array<32>());
+  caller->token.issued_at = clock_.Wall() + 24h;  // The clock went back a day meanwhile.
+  caller->token.expires_at = clock_.Wall() + 36h;
+  table_.Add(caller);
+  clock_.Advance(12h - 1s);
+  EXPECT_NE(table_.Find(caller->token.hash), nullptr);
+  clock_.Advance(1s);
+  EXPECT_THAT(table_.Find(caller->token.hash), IsNull());
+}
+
 TEST_F(SessionTableTest, RemoveAllTakesTheSessionsOfOneAccountOnly) {
   const auto hash = [&](const std::string& token) {
     return table_.FindByHeader("Bearer " + token)->token.hash;
