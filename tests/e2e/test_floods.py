@@ -17,6 +17,7 @@ DEADLINES = [] if LONG else [arg for key, value in
                              {"tls_handshake": TLS, "hello": HELLO, "authentication": LOG_IN, "slow_reader": READER}.items()
                              for arg in ("--set", f"timing.{key}={value}s")]
 FRAMES = scale(2_000, 100_000)
+ROUNDS = scale(1, 20)
 SLACK = 3  # Seconds that a busy machine may add to a deadline.
 ATTACKER = "127.0.0.66"  # Places are counted by source: not that of the others.
 HELLO_METHOD = "/p2p.v1.AccountService/Hello"
@@ -266,6 +267,36 @@ def test_what_a_member_may_send_is_not_cut(world):
         raw.broadcasts.Broadcast(broadcast_pb2.BroadcastRequest(text=text), metadata=token, timeout=10)
 
 
+def one_thousand(server, alice, bob, round_number):
+    """A thousand connections while two members go on; how long the first new log-in took after they had gone."""
+    crowd = []
+    for number in range(1000):
+        # Of 20 sources: one alone would not get that far.
+        source = (f"127.0.1.{number % 20 + 1}", 0)
+        crowd.append(socket.create_connection(("127.0.0.1", server.port), timeout=20, source_address=source))
+    alice.send(cmd="list")
+    equal(len(alice.expect("active")["clients"]), 2, "clients listed")
+    text = f"still here in round {round_number}"
+    alice.send(cmd="broadcast", text=text)
+    bob.expect("broadcast", text=text)
+    for connection in crowd:
+        connection.close()
+    released = time.monotonic()
+
+    def log_in():
+        raw = Raw(server)
+        try:
+            return raw.log_in("carol", "carol-password")  # A ninth log-in of a member would end the member's own session.
+        except Exception:  # noqa: BLE001 - full or cut: again
+            return None
+        finally:
+            raw.close()
+    wait_for("a new log-in", log_in)
+    took = time.monotonic() - released
+    check(took <= 1, f"round {round_number}: the first new log-in took {took:.2f} s")
+    return took
+
+
 def test_a_thousand_connections_at_two_hundred_and_fifty_six_descriptors(world):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard < 1200:
@@ -274,30 +305,11 @@ def test_a_thousand_connections_at_two_hundred_and_fifty_six_descriptors(world):
     server = world.server(wrap=["prlimit", "--nofile=256:256", "--"])
     equal(server.max, 160, "max")
     alice, bob = world.member(server, "alice"), world.member(server, "bob")
-    crowd = []
-    for number in range(1000):
-        # Of 20 sources: one alone would not get that far.
-        source = (f"127.0.1.{number % 20 + 1}", 0)
-        crowd.append(socket.create_connection(("127.0.0.1", server.port), timeout=20, source_address=source))
-    alice.send(cmd="list")
-    equal(len(alice.expect("active")["clients"]), 2, "clients listed")
-    alice.send(cmd="broadcast", text="still here")
-    bob.expect("broadcast", text="still here")
-    for connection in crowd:
-        connection.close()
-    released = time.monotonic()
-
-    def log_in():
-        raw = Raw(server)
-        try:
-            return raw.log_in("alice", "alice-password")
-        except Exception:  # noqa: BLE001 - full or cut: again
-            return None
-        finally:
-            raw.close()
-    wait_for("a new log-in", log_in)
-    took = time.monotonic() - released
-    check(took <= 1, f"the first new log-in took {took:.2f} s")
+    raw = Raw(server)
+    raw.sign_up("carol", "carol-password")
+    raw.close()
+    worst = max(one_thousand(server, alice, bob, number) for number in range(ROUNDS))
+    print(f"        {ROUNDS} rounds: the slowest new log-in took {worst:.2f} s", flush=True)
     for member in (alice, bob):
         equal(member.seen("retry"), [], "sessions lost")
 
