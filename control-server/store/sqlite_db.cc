@@ -17,7 +17,10 @@ namespace p2p::server {
 namespace {
 
 // Another process may hold the lock for a moment (a backup, a check); longer than this is an error.
-constexpr int kBusyTimeoutMs = 5000;
+// How long opening waits for another process's lock, and how long a transaction does: everybody
+// else's waits behind it.
+constexpr int kOpenPatienceMs = 5000;
+constexpr int kLockPatienceMs = 50;
 // How long emptying the log waits for another process's read; the next purge tries again.
 constexpr int kReaderPatienceMs = 100;
 
@@ -42,14 +45,16 @@ absl::StatusOr<std::unique_ptr<SqliteDb>> SqliteDb::Open(const std::string& path
   std::unique_ptr<SqliteDb> out;
   try {
     out.reset(new SqliteDb(std::make_unique<SQLite::Database>(
-        path, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE, kBusyTimeoutMs, vfs)));
+        path, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE, kOpenPatienceMs, vfs)));
   } catch (const SQLite::Exception& error) {
     return absl::UnavailableError(absl::StrCat("opening ", path, ": ", error.what()));
   }
   const auto prepared = [&]() -> absl::Status {
     P2P_RETURN_IF_ERROR(out->Configure());
     P2P_RETURN_IF_ERROR(out->CheckIntegrity());
-    return out->Migrate();
+    P2P_RETURN_IF_ERROR(out->Migrate());
+    out->db_->setBusyTimeout(kLockPatienceMs);
+    return absl::OkStatus();
   }();
   if (!prepared.ok()) {
     return absl::Status(prepared.code(), absl::StrCat(path, ": ", prepared.message()));
@@ -232,7 +237,7 @@ absl::Status SqliteDb::TruncateLog() {
     db_->setBusyTimeout(kReaderPatienceMs);
     SQLite::Statement checkpoint(*db_, "PRAGMA wal_checkpoint(TRUNCATE)");
     const bool blocked = !checkpoint.executeStep() || checkpoint.getColumn(0).getInt() != 0;
-    db_->setBusyTimeout(kBusyTimeoutMs);
+    db_->setBusyTimeout(kLockPatienceMs);
     if (blocked) return absl::ResourceExhaustedError("store: another process is reading the log");
     log_waits_ = false;
     return absl::OkStatus();
