@@ -9,6 +9,7 @@
 #include "common/base/random.h"
 #include "control-server/store/memory_store.h"
 #include "control-server/store/sqlite_store.h"
+#include "tests/fakes/power_cut_store.h"
 
 namespace p2p::server {
 namespace {
@@ -21,12 +22,14 @@ constexpr WallTime kNow = WallFromMs(1'700'000'000'000);
 
 class TemporaryDirectory {
  public:
-  TemporaryDirectory() {
-    std::string name = (std::filesystem::temp_directory_path() / "store-test-XXXXXX").string();
+  explicit TemporaryDirectory(
+      const std::filesystem::path& parent = std::filesystem::temp_directory_path()) {
+    std::string name = (parent / "store-test-XXXXXX").string();
     if (::mkdtemp(name.data()) == nullptr) std::abort();
     path_ = name;
   }
   ~TemporaryDirectory() { std::filesystem::remove_all(path_); }
+  const std::string& path() const { return path_; }
   std::string File(absl::string_view name) const { return absl::StrCat(path_, "/", name); }
 
  private:
@@ -53,6 +56,18 @@ struct OnSqlite {
     store.reset();
     store = Open();
   }
+};
+
+// Which syncs count is known without a disk; in memory they cost nothing.
+struct OnFailingPower {
+  static std::filesystem::path Parent() {
+    const std::filesystem::path memory = "/dev/shm";
+    return std::filesystem::exists(memory) ? memory : std::filesystem::temp_directory_path();
+  }
+  TemporaryDirectory directory{Parent()};
+  PowerCutStore store{directory.path()};
+  Store& Get() { return store.Get(); }
+  void Reopen() { store.Reopen(); }
 };
 
 template <class Backend>
@@ -128,12 +143,13 @@ class StoreContractTest : public ::testing::Test {
   Backend backend_;
 };
 
-using Backends = ::testing::Types<OnMemory, OnSqlite>;
+using Backends = ::testing::Types<OnMemory, OnSqlite, OnFailingPower>;
 class BackendNames {
  public:
   template <class T>
   static std::string GetName(int) {
-    return std::is_same_v<T, OnMemory> ? "memory" : "sqlite";
+    if (std::is_same_v<T, OnMemory>) return "memory";
+    return std::is_same_v<T, OnSqlite> ? "sqlite" : "failing_power";
   }
 };
 TYPED_TEST_SUITE(StoreContractTest, Backends, BackendNames);
