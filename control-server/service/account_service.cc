@@ -2,7 +2,7 @@
 
 #include "common/wire/limits.h"
 #include "control-server/domain/account_requests.h"
-#include "control-server/service/channel_events.h"
+#include "control-server/service/broadcast_report.h"
 #include "control-server/service/errors.h"
 #include "control-server/service/login_flow.h"
 #include "control-server/service/password_flow.h"
@@ -119,8 +119,8 @@ grpc::ServerUnaryReactor* AccountService::ListMyPenalties(grpc::CallbackServerCo
   if (const auto penalty = context_.penalties.PenaltyOf((*caller)->user)) {
     auto& out = *response->add_penalties();
     out.set_reason(penalty->reason);
-    *out.mutable_start() = ToProto(penalty->start);
-    *out.mutable_end() = ToProto(penalty->end);
+    SetTimestamp(penalty->start, *out.mutable_start());
+    SetTimestamp(penalty->end, *out.mutable_end());
     out.set_next_step(penalty->next_step);
     out.set_count(static_cast<uint32_t>(penalty->count));
   }

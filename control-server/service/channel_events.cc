@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/base/text.h"
+#include "control-server/service/broadcast_report.h"
 #include "control-server/service/errors.h"
 
 namespace p2p::server {
@@ -32,8 +33,7 @@ v1::RequestState ToProto(RequestState state) {
 
 google::protobuf::Timestamp ToProto(WallTime time) {
   google::protobuf::Timestamp out;
-  out.set_seconds(ToMs(time) / 1000);
-  out.set_nanos(static_cast<int32_t>(ToMs(time) % 1000) * 1'000'000);
+  SetTimestamp(time, out);
   return out;
 }
 
