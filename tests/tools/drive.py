@@ -30,6 +30,16 @@ def wait_for(what, condition, timeout=None):
         time.sleep(0.01)
 
 
+def pause(pid):
+    """Stops a process; every thread of it is stopped on return (the signal itself only asks for it). SIGCONT lets it go on."""
+    os.kill(pid, signal.SIGSTOP)
+
+    def stopped(thread):
+        with open(f"/proc/{pid}/task/{thread}/stat") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] == "T"
+    wait_for(f"process {pid} is stopped", lambda: all(map(stopped, os.listdir(f"/proc/{pid}/task"))))
+
+
 class Process:
     """A child whose output lines are collected by threads."""
 
@@ -80,13 +90,7 @@ class Process:
             os.killpg(self.pid, number)
 
     def pause(self):
-        """Stops it; every thread of it is stopped on return. (The signal itself only asks for it.)"""
-        os.kill(self.pid, signal.SIGSTOP)
-
-        def stopped(thread):
-            with open(f"/proc/{self.pid}/task/{thread}/stat") as file:
-                return file.read().rsplit(")", 1)[1].split()[0] == "T"
-        wait_for(f"{self.name} is stopped", lambda: all(map(stopped, os.listdir(f"/proc/{self.pid}/task"))))
+        pause(self.pid)
 
     def resume(self):
         self.signal(signal.SIGCONT)
