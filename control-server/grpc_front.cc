@@ -73,7 +73,8 @@ absl::StatusOr<std::unique_ptr<GrpcFront>> GrpcFront::Create(FrontOptions option
            .unauthenticated = MaxUnauthenticated(options.max_connections),
            .bytes = options.bytes},
           {.hello = options.timing.hello, .authentication = options.timing.authentication},
-          {.sweep = options.timing.registry_sweep}, clock));
+          {.sweep = options.timing.registry_sweep, .late = options.timing.server_keepalive_timeout},
+          clock));
   P2P_ASSIGN_OR_RETURN(auto listener, Listen(options.listen));
   P2P_ASSIGN_OR_RETURN(const auto address, LocalAddressOf(listener.get()));
   return absl::WrapUnique(

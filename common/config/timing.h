@@ -25,7 +25,7 @@ struct Timing {
   Duration detach_grace = 10s;  // A broken channel still counts as active.
   Duration address_memory = 10min;
   Duration just_started = 60s;
-  Duration server_keepalive = 20s;
+  Duration server_keepalive = 60s;  // Pings to clients that do not promise to ping by themselves.
   Duration server_keepalive_timeout = 10s;
   Duration slow_reader = 10s;
   // Penalties.

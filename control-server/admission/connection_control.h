@@ -20,6 +20,11 @@ class ConnectionControl {
   // The peer has proved to be the relay. Its connection takes no place of a client and has no
   // deadline, even if it was accepted above the cap: a full server must not lock its relay out.
   virtual void MarkRelay(const net::SocketAddress&) {}
+  // The peer promises to send something so often (in ms, as it says it; ignored when it is out of
+  // bounds). When nothing comes for a while longer, its connection is shut down.
+  static constexpr uint32_t kMinPromiseMs = 1'000;
+  static constexpr uint32_t kMaxPromiseMs = 60'000;
+  virtual void ExpectEvery(const net::SocketAddress&, uint32_t /*ms*/) {}
   // Shuts the connection down `delay` from now: the very connection that has this peer address now,
   // never a later one.
   virtual void Close(const net::SocketAddress& peer, Duration delay) = 0;

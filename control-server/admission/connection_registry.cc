@@ -78,6 +78,16 @@ void ConnectionRegistry::MarkRelay(const net::SocketAddress& peer) {
   table_.MarkRelay(peer);
 }
 
+void ConnectionRegistry::ExpectEvery(const net::SocketAddress& peer, uint32_t ms) {
+  if (ms < kMinPromiseMs || ms > kMaxPromiseMs) return;
+  const MonoTime now = clock_.Mono();
+  {
+    const MutexLock lock(mu_);
+    if (!table_.ExpectWithin(peer, std::chrono::milliseconds(ms) + timing_.late, now)) return;
+  }
+  Wake();
+}
+
 void ConnectionRegistry::Close(const net::SocketAddress& peer, Duration delay) {
   const MonoTime when = clock_.Mono() + delay;
   {
@@ -196,6 +206,7 @@ void ConnectionRegistry::IgnoreInput(SocketName name) {
 MonoTime ConnectionRegistry::Tick() {
   const MonoTime now = clock_.Mono();
   EndDue(now);
+  EndSilent(now);
   MakeRoom(now);
   if (now >= next_measure_) MeasureSome(now);
   const MutexLock lock(mu_);
@@ -222,6 +233,23 @@ void ConnectionRegistry::EndDue(MonoTime now) {
   }
   for (const SocketName& name : due) {
     counters_.Add(shutdown_(name) ? Admission::kClosed : Admission::kCloseTooLate);
+  }
+}
+
+void ConnectionRegistry::EndSilent(MonoTime now) {
+  std::vector<SocketName> quiet;
+  {
+    const MutexLock lock(mu_);
+    quiet = table_.TakeQuiet(now);
+  }
+  for (const SocketName& name : quiet) {
+    const auto silent_for = SilentFor(name);
+    if (!silent_for) continue;  // Gone: the sweep removes it.
+    {
+      const MutexLock lock(mu_);
+      if (!table_.Heard(name.cookie, *silent_for, now)) continue;
+    }
+    counters_.Add(shutdown_(name) ? Admission::kFellSilent : Admission::kCloseTooLate);
   }
 }
 

@@ -32,6 +32,7 @@ enum class Admission : uint8_t {
   kSourceFull,    // Refused: too many of one source are not logged in.
   kMadeRoom,      // Shut down because too many in all were not.
   kTooManyBytes,  // Reset.
+  kFellSilent,    // Shut down: said nothing for longer than promised.
   kGone,          // Records whose socket was found closed.
   kCount
 };
@@ -40,6 +41,7 @@ using AdmissionCounters = Counters<Admission>;
 struct RegistryTiming {
   Duration sweep;           // Every record is compared with its socket this often.
   Duration suspect = 50ms;  // And those that saw an event, this often.
+  Duration late = 10s;      // Who promised to say something may be so late with it.
   // Bytes of whoever is logged in are counted this often; of the others with each arrival too.
   Duration measure = 50ms;
 };
@@ -55,6 +57,7 @@ class ConnectionRegistry final : public ConnectionControl {
   void MarkHello(const net::SocketAddress& peer) override ABSL_LOCKS_EXCLUDED(mu_);
   void MarkAuthenticated(const net::SocketAddress& peer) override ABSL_LOCKS_EXCLUDED(mu_);
   void MarkRelay(const net::SocketAddress& peer) override ABSL_LOCKS_EXCLUDED(mu_);
+  void ExpectEvery(const net::SocketAddress& peer, uint32_t ms) override ABSL_LOCKS_EXCLUDED(mu_);
   void Close(const net::SocketAddress& peer, Duration delay) override ABSL_LOCKS_EXCLUDED(mu_);
   std::optional<net::SocketAddress> LocalAddress(const net::SocketAddress& peer) const override
       ABSL_LOCKS_EXCLUDED(mu_);
@@ -106,6 +109,7 @@ class ConnectionRegistry final : public ConnectionControl {
                                  const net::SocketAddress& local, Admission& refusal)
       ABSL_LOCKS_EXCLUDED(mu_);
   void EndDue(MonoTime now) ABSL_LOCKS_EXCLUDED(mu_);
+  void EndSilent(MonoTime now) ABSL_LOCKS_EXCLUDED(mu_);
   void MakeRoom(MonoTime now) ABSL_LOCKS_EXCLUDED(mu_);
   void MeasureSome(MonoTime now) ABSL_LOCKS_EXCLUDED(mu_);
   void Measure(const std::vector<SocketName>& names, MonoTime now) ABSL_LOCKS_EXCLUDED(mu_);

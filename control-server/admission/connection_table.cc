@@ -40,6 +40,23 @@ void ConnectionTable::Add(SocketName name, const net::SocketAddress& peer,
   ++by_source_[net::SourceOf(peer.ip)];
   unproven_.insert(name.cookie);
   if (place == Place::kServed) silent_.insert({now, name.cookie});
+  NoteCrowd(now);
+}
+
+void ConnectionTable::NoteCrowd(MonoTime now) {
+  if (unauthenticated() < limits_.unauthenticated) return;
+  const bool is_news = now >= crowded_until_;
+  crowded_until_ = now + deadlines_.hello;
+  if (!is_news) return;
+  for (const uint64_t cookie : greeted_) {
+    Connection& connection = by_cookie_.at(cookie);
+    SetDue(connection, std::min(*connection.due, TimeToLogIn(now)));
+  }
+}
+
+MonoTime ConnectionTable::TimeToLogIn(MonoTime now) const {
+  return now + (now < crowded_until_ ? std::min(deadlines_.hello, deadlines_.authentication)
+                                     : deadlines_.authentication);
 }
 
 void ConnectionTable::Remove(uint64_t cookie) {
@@ -47,6 +64,7 @@ void ConnectionTable::Remove(uint64_t cookie) {
   if (it == by_cookie_.end()) return;
   Connection& gone = it->second;
   SetDue(gone, std::nullopt);
+  SetAsk(gone, std::nullopt);
   LeaveUnauthenticated(gone);
   if (unproven_.erase(cookie) > 0) ForgetSource(gone);
   proven_.erase(cookie);
@@ -71,7 +89,7 @@ bool ConnectionTable::MarkHello(const net::SocketAddress& peer, MonoTime now) {
   LeaveUnauthenticated(*connection);
   connection->progress = Progress::kHello;
   if (!connection->closing) {
-    SetDue(*connection, now + deadlines_.authentication);
+    SetDue(*connection, TimeToLogIn(now));
     EnterGreeted(*connection);
   }
   if (connection->pauses > 0) connection->paused_at = now;
@@ -129,6 +147,36 @@ bool ConnectionTable::CloseAt(const net::SocketAddress& peer, MonoTime when) {
   SetClosing(*connection);
   SetDue(*connection, connection->due ? std::min(*connection->due, when) : when);
   return true;
+}
+
+bool ConnectionTable::ExpectWithin(const net::SocketAddress& peer, Duration silence, MonoTime now) {
+  Connection* connection = ByPeer(peer);
+  if (connection == nullptr || connection->closing) return false;
+  connection->silence = silence;
+  SetAsk(*connection, now + silence);
+  return true;
+}
+
+std::vector<SocketName> ConnectionTable::TakeQuiet(MonoTime now) {
+  std::vector<SocketName> out;
+  while (!quiet_.empty() && quiet_.begin()->first <= now) {
+    Connection& connection = by_cookie_.at(quiet_.begin()->second);
+    SetAsk(connection, std::nullopt);
+    out.push_back(connection.name);
+  }
+  return out;
+}
+
+bool ConnectionTable::Heard(uint64_t cookie, Duration silent_for, MonoTime now) {
+  const auto it = by_cookie_.find(cookie);
+  if (it == by_cookie_.end() || it->second.closing || it->second.ask) return false;
+  Connection& connection = it->second;
+  if (silent_for >= connection.silence) {
+    Drop(connection);
+    return true;
+  }
+  SetAsk(connection, now + (connection.silence - silent_for));
+  return false;
 }
 
 std::optional<Place> ConnectionTable::PlaceOf(const net::SocketAddress& peer) const {
@@ -232,8 +280,11 @@ void ConnectionTable::Credit(const net::SocketAddress& peer, uint64_t bytes) {
 }
 
 std::optional<MonoTime> ConnectionTable::NextDue() const {
-  if (due_.empty()) return std::nullopt;
-  return due_.begin()->first;
+  std::optional<MonoTime> next;
+  for (const auto* times : {&due_, &quiet_}) {
+    if (!times->empty() && (!next || times->begin()->first < *next)) next = times->begin()->first;
+  }
+  return next;
 }
 
 std::optional<SocketName> ConnectionTable::Find(uint64_t cookie) const {
@@ -296,6 +347,7 @@ void ConnectionTable::ForgetSource(const Connection& connection) {
 // Nothing that it says or sends matters any more.
 void ConnectionTable::SetClosing(Connection& connection) {
   connection.closing = true;
+  SetAsk(connection, std::nullopt);
   LeaveUnauthenticated(connection);
   busy_.erase(connection.name.cookie);
 }
@@ -310,6 +362,12 @@ void ConnectionTable::SetDue(Connection& connection, std::optional<MonoTime> whe
   if (connection.due) due_.erase({*connection.due, connection.name.cookie});
   connection.due = when;
   if (when) due_.insert({*when, connection.name.cookie});
+}
+
+void ConnectionTable::SetAsk(Connection& connection, std::optional<MonoTime> when) {
+  if (connection.ask) quiet_.erase({*connection.ask, connection.name.cookie});
+  connection.ask = when;
+  if (when) quiet_.insert({*when, connection.name.cookie});
 }
 
 }  // namespace p2p::server

@@ -47,7 +47,8 @@ struct ConnectionLimits {
 
 struct ConnectionDeadlines {
   Duration hello;           // From accept to a valid RPC.
-  Duration authentication;  // From there to a log-in.
+  // From there to a log-in. In a crowd, and for `hello` after it, as short as `hello`.
+  Duration authentication;
   Duration young = 5s;      // Until then nobody is dropped to make room.
 };
 
@@ -81,6 +82,13 @@ class ConnectionTable {
   bool Resume(const net::SocketAddress& peer, MonoTime now);
   // To be closed at `when`, or at its deadline if that is earlier.
   bool CloseAt(const net::SocketAddress& peer, MonoTime when);
+
+  // The client of `peer` promised to send something, so that it is never silent for so long.
+  bool ExpectWithin(const net::SocketAddress& peer, Duration silence, MonoTime now);
+  // Who has to be asked how long he has been silent. Tell Heard; each is named once until then.
+  std::vector<SocketName> TakeQuiet(MonoTime now);
+  // It has been silent for so long. True: longer than promised, shut it down; said once.
+  bool Heard(uint64_t cookie, Duration silent_for, MonoTime now);
 
   std::optional<Place> PlaceOf(const net::SocketAddress& peer) const;
   std::optional<net::SocketAddress> LocalOf(const net::SocketAddress& peer) const;
@@ -127,6 +135,8 @@ class ConnectionTable {
     uint32_t pauses = 0;
     MonoTime paused_at;
     std::optional<MonoTime> due;  // Mirrors its entry in due_.
+    Duration silence{0};          // Promised to be shorter; 0: nothing was promised.
+    std::optional<MonoTime> ask;  // Mirrors its entry in quiet_.
     MonoTime accepted;
     size_t greeted_index = 0;  // Its place in greeted_.
     uint64_t received = 0;     // At the last look, at measured_at.
@@ -139,7 +149,11 @@ class ConnectionTable {
   Connection* ByPeer(const net::SocketAddress& peer);
   const Connection* ByPeer(const net::SocketAddress& peer) const;
   void SetDue(Connection& connection, std::optional<MonoTime> when);
+  void SetAsk(Connection& connection, std::optional<MonoTime> when);
   size_t& Taken(Place place);
+  // A crowd: as many are unauthenticated as may be. Those of them who said Hello get less time.
+  void NoteCrowd(MonoTime now);
+  MonoTime TimeToLogIn(MonoTime now) const;
   // Places among those who could be dropped to make room.
   void EnterGreeted(Connection& connection);
   void LeaveUnauthenticated(Connection& connection);
@@ -153,6 +167,7 @@ class ConnectionTable {
   absl::flat_hash_map<int, uint64_t> by_fd_;
   absl::flat_hash_map<net::SocketAddress, uint64_t> by_peer_;
   std::set<std::pair<MonoTime, uint64_t>> due_;
+  std::set<std::pair<MonoTime, uint64_t>> quiet_;
   size_t served_ = 0;
   size_t full_ = 0;
   size_t relays_ = 0;
@@ -160,6 +175,7 @@ class ConnectionTable {
   // Unauthenticated, within the cap, not closing: who said nothing, by age; and who did.
   std::set<std::pair<MonoTime, uint64_t>> silent_;
   std::vector<uint64_t> greeted_;
+  MonoTime crowded_until_{};
   absl::flat_hash_map<net::IpAddress, uint32_t> by_source_;  // Unauthenticated ones.
   absl::flat_hash_set<uint64_t> unproven_;                   // Unauthenticated, any place.
   std::set<uint64_t> proven_;

@@ -11,7 +11,9 @@
 
 namespace p2p::server {
 
-std::optional<uint64_t> BytesReceived(SocketName name) {
+namespace {
+
+std::optional<tcp_info> Ask(SocketName name) {
   tcp_info info{};
   socklen_t size = sizeof info;
   if (::getsockopt(name.fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return std::nullopt;
@@ -19,7 +21,21 @@ std::optional<uint64_t> BytesReceived(SocketName name) {
       offsetof(tcp_info, tcpi_bytes_received) + sizeof(info.tcpi_bytes_received);
   // The cookie afterwards: if it is the same now, the answer was of that socket.
   if (size < kNeeded || !IsAlive(name)) return std::nullopt;
-  return info.tcpi_bytes_received;
+  return info;
+}
+
+}  // namespace
+
+std::optional<uint64_t> BytesReceived(SocketName name) {
+  const auto info = Ask(name);
+  if (!info) return std::nullopt;
+  return info->tcpi_bytes_received;
+}
+
+std::optional<Duration> SilentFor(SocketName name) {
+  const auto info = Ask(name);
+  if (!info) return std::nullopt;
+  return std::chrono::milliseconds(info->tcpi_last_data_recv);
 }
 
 }  // namespace p2p::server

@@ -12,4 +12,7 @@ namespace p2p::server {
 // something else by now, or is no TCP socket.
 std::optional<uint64_t> BytesReceived(SocketName name);
 
+// How long ago the last bytes arrived, or the connection began. nullopt as above.
+std::optional<Duration> SilentFor(SocketName name);
+
 }  // namespace p2p::server

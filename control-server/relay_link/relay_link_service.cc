@@ -88,6 +88,7 @@ bool LinkCall::OnRegister(const v1::RelayRegister& registration) {
     return Refuse(grpc::StatusCode::INVALID_ARGUMENT, std::string(address.status().message()));
   }
   registered_ = true;
+  connections_.ExpectEvery(peer_, registration.keepalive_ms());
   relay_.Register(outbox_, *std::move(address));
   return true;
 }

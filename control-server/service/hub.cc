@@ -47,6 +47,8 @@ Hub::Hub(Parts parts)
             requests_, penalties_, attachments_),
       timer_(parts.io),
       swept_at_(parts.clock.Mono()),
+      look_every_(std::min(timing_.slow_reader, timing_.hello) / 4),
+      looked_at_(swept_at_),
       forgot_at_(swept_at_) {
   Post([] {});  // Arms the timer as soon as the loop runs.
 }
@@ -185,7 +187,9 @@ void Hub::FirstEvent(const ChannelPtr& channel, const v1::ClientEvent& event) {
     return channel->outbox->End(PenaltyEvent(*cooldown), PenaltyStatus(*cooldown));
   }
   attachments_.Attach(channel, event.attach());
-  if (channel->conn) counters_.Add(HubCount::kAttached);
+  if (!channel->conn) return;
+  counters_.Add(HubCount::kAttached);
+  connections_.ExpectEvery(channel->peer, event.attach().keepalive_ms());
 }
 
 void Hub::DispatchAttached(const ChannelPtr& channel, const v1::ClientEvent& event) {
@@ -266,15 +270,20 @@ void Hub::Sweep(MonoTime now) {
   swept_at_ = now;
   const uint64_t removed = sessions_.removed();
   const bool some_ended = std::exchange(removed_seen_, removed) != removed;
+  if (some_ended || now - looked_at_ >= look_every_) EndAllDue(some_ended, now);
+  if (now - forgot_at_ < kForgetEvery) return;
+  forgot_at_ = now;
+  introductions_.Forget();
+  penalties_.Forget();
+}
+
+void Hub::EndAllDue(bool some_ended, MonoTime now) {
+  looked_at_ = now;
   std::vector<ChannelPtr> due;  // Few of many: ending one may change the set.
   for (const ChannelPtr& channel : channels_) {
     if (IsDue(*channel, some_ended, now)) due.push_back(channel);
   }
   for (const ChannelPtr& channel : due) EndDue(channel, now);
-  if (now - forgot_at_ < kForgetEvery) return;
-  forgot_at_ = now;
-  introductions_.Forget();
-  penalties_.Forget();
 }
 
 bool Hub::IsStuck(const ClientChannel& channel, MonoTime now) const {

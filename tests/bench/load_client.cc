@@ -23,6 +23,8 @@ std::chrono::system_clock::time_point Deadline() {
   return std::chrono::system_clock::now() + kCallDeadline;
 }
 
+constexpr int kKeepaliveMs = 20'000;
+
 }  // namespace
 
 // The client's side of an ApprovalChannel. Its hold is given back when nothing more can be read;
@@ -37,6 +39,7 @@ class LoadClient::Line final : public grpc::ClientBidiReactor<v1::ClientEvent, v
     stub_->async()->ApprovalChannel(&context_, this);
     v1::ClientEvent attach;
     attach.mutable_attach()->set_take_over(true);
+    attach.mutable_attach()->set_keepalive_ms(kKeepaliveMs);
     Send(std::move(attach));
     AddHold();
     StartRead(&in_);
@@ -122,7 +125,7 @@ void LoadClient::Connect() {
   args.SetSslTargetNameOverride("localhost");
   args.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);  // A connection of its own.
   args.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
-  args.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 20'000);
+  args.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
   args.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
   args.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   channel_ = grpc::CreateCustomChannel(target_.address, target_.credentials, args);

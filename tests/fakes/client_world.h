@@ -36,11 +36,13 @@ class FakeControl final : public ControlPort {
                const PeerOffer&) override {
     calls.push_back(absl::StrCat("request ", is_address ? "ip " : "name ", peer, " ", reason));
   }
-  void Broadcast(const std::string& text, const std::string& key) override {
-    calls.push_back("broadcast " + text);
+  void Broadcast(const std::string& text, const std::string& key, uint32_t ttl_s) override {
+    calls.push_back(absl::StrCat("broadcast ", text, ttl_s > 0 ? " for " : "",
+                                 ttl_s > 0 ? absl::StrCat(ttl_s) : ""));
     keys.push_back(key);
   }
   void BroadcastStatus(const std::string& id) override { calls.push_back("status " + id); }
+  void RevokeBroadcast(const std::string& id) override { calls.push_back("revoke " + id); }
   void Penalties() override { calls.push_back("penalties"); }
   void Attach(uint16_t port) override { calls.push_back(absl::StrCat("attach ", port)); }
   void Approve(const std::string& id, const PeerOffer&) override {
@@ -69,9 +71,21 @@ class FakePeers final : public PeerPort {
     return std::string("id");
   }
   absl::Status HangUp(const std::string&) override { return absl::OkStatus(); }
+  absl::StatusOr<out::Identity> Identity(const std::string& peer) override {
+    if (peer != friend_name) return absl::NotFoundError("never talked with");
+    return out::Identity{peer, identity, "12345"};
+  }
+  absl::Status MarkVerified(const std::string&) override {
+    identity = "verified";
+    return absl::OkStatus();
+  }
+  absl::Status TrustKey(const std::string&) override {
+    return absl::FailedPreconditionError("has not changed");
+  }
 
   std::vector<std::string> opened, sent;
   std::string friend_name = "bob";
+  std::string identity = "unverified";
   absl::Status introduce;
 };
 

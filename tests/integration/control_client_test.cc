@@ -257,7 +257,7 @@ TEST_F(ControlClientTest, DestructionInTheMiddleOfEverythingIsClean) {
     MakeClient(server_->port(), FingerprintOf(identity_));
     LogInAndAttach();
     client_->List();
-    client_->Broadcast("x", "k");
+    client_->Broadcast("x", "k", 0);
     client_.reset();
     loop_.restart();
     loop_.poll();

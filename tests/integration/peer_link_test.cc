@@ -256,5 +256,45 @@ TEST_F(ConversationTest, OneClientTalksToSeveralPeers) {
   EXPECT_THAT(carol.Texts(), ElementsAre("to carol"));
 }
 
+TEST_F(PeerLinkTest, AChangedKeyIsRefusedUntilItIsTrustedAndBothSeeOneSafetyNumber) {
+  TestPeer alice(io_, "alice", timing_);
+  TestPeer bob(io_, "bob", timing_);
+  const Introduced first = Introduce(alice, bob);
+  ASSERT_TRUE(Give(alice, first).ok());
+  ASSERT_TRUE(Give(bob, first).ok());
+  ASSERT_TRUE(RunUntil([&] { return alice.opened.size() == 1 && bob.opened.size() == 1; }));
+  EXPECT_EQ(alice.opened[0].identity, "unverified");
+  const auto number = alice.manager->Identity("BOB");
+  ASSERT_TRUE(number.ok());
+  EXPECT_EQ(number->state, "unverified");
+  EXPECT_EQ(number->safety_number, bob.manager->Identity("alice")->safety_number);
+  ASSERT_TRUE(alice.manager->MarkVerified("bob").ok());
+  EXPECT_EQ(alice.manager->Identity("bob")->state, "verified");
+
+  // The same account with another device key, or a server that puts its own in place of it.
+  TestPeer other(io_, "bob", timing_);
+  other.uid = bob.uid;
+  const Introduced second = Introduce(alice, other);
+  const absl::Status refused = Give(alice, second);
+  EXPECT_TRUE(absl::IsFailedPrecondition(refused)) << refused;
+  EXPECT_THAT(std::string(refused.message()), ::testing::HasSubstr("/trust bob"));
+  EXPECT_TRUE(Give(alice, second).ok()) << "a repeat is only acknowledged";
+  EXPECT_EQ(alice.manager->Identity("bob")->state, "changed");
+  EXPECT_NE(alice.manager->Identity("bob")->safety_number, number->safety_number);
+  alice.Start();
+  EXPECT_EQ(alice.manager->Identity("bob")->state, "changed") << "also after a restart";
+  ASSERT_TRUE(Give(other, second).ok());
+  RunFor(300ms);
+  EXPECT_TRUE(other.opened.empty()) << "no word to the new key";
+
+  ASSERT_TRUE(alice.manager->Trust("bob").ok());
+  const Introduced third = Introduce(alice, other);
+  ASSERT_TRUE(Give(alice, third).ok());
+  ASSERT_TRUE(Give(other, third).ok());
+  ASSERT_TRUE(RunUntil([&] { return !other.opened.empty(); }));
+  EXPECT_EQ(alice.manager->Identity("bob")->safety_number,
+            other.manager->Identity("alice")->safety_number);
+}
+
 }  // namespace
 }  // namespace p2p::client

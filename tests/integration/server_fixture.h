@@ -10,6 +10,7 @@
 #include "control-server/server.h"
 #include "p2p/v1/accounts.grpc.pb.h"
 #include "p2p/v1/directory.grpc.pb.h"
+#include "tests/fakes/shifted_clock.h"
 
 namespace p2p::server {
 
@@ -74,7 +75,7 @@ class ServerFixture : public ::testing::Test {
   // Change before StartServer.
   ServerOptions options_;
   TemporaryDirectory directory_;
-  SystemClock clock_;
+  ShiftedClock clock_;
   std::unique_ptr<Server> server_;
 };
 

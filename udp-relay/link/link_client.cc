@@ -110,6 +110,7 @@ void LinkClient::Register() {
   registration.set_version(options_.version);
   registration.set_advertise_address(options_.advertise_ip);
   registration.set_advertise_port(options_.advertise_port);
+  registration.set_keepalive_ms(static_cast<uint32_t>(Ms(options_.timing.client_keepalive)));
   stream_->Write(std::move(message));
 }
 

@@ -49,6 +49,45 @@ TEST_F(ConnectionTableTest, WhoSaysNothingIsClosedAfterTheHelloTime) {
   EXPECT_EQ(table_.served(), 1u);     // The place is taken until the socket is gone.
 }
 
+TEST_F(ConnectionTableTest, WhoPromisedToSpeakIsAskedWhenDueAndDroppedWhenSilent) {
+  const SocketName talker = Add(5);
+  const SocketName other = Add(6);
+  table_.MarkAuthenticated(PeerAt(5));
+  table_.MarkAuthenticated(PeerAt(6));
+  EXPECT_TRUE(table_.ExpectWithin(PeerAt(5), 30s, now_));
+  EXPECT_EQ(table_.NextDue(), now_ + 30s);
+  EXPECT_THAT(table_.TakeQuiet(now_ + 30s - 1ms), IsEmpty());
+  now_ += 30s;
+  EXPECT_THAT(table_.TakeQuiet(now_), ElementsAre(talker));
+  EXPECT_THAT(table_.TakeQuiet(now_), IsEmpty());
+  // It spoke 12 s ago: 18 s more.
+  EXPECT_FALSE(table_.Heard(talker.cookie, 12s, now_));
+  EXPECT_EQ(table_.NextDue(), now_ + 18s);
+  EXPECT_FALSE(table_.Heard(talker.cookie, 1h, now_)) << "nobody asked";
+  now_ += 18s;
+  EXPECT_THAT(table_.TakeQuiet(now_), ElementsAre(talker));
+  EXPECT_TRUE(table_.Heard(talker.cookie, 30s, now_));
+  EXPECT_FALSE(table_.Heard(talker.cookie, 31s, now_)) << "said once";
+  EXPECT_EQ(table_.NextDue(), std::nullopt);
+  EXPECT_TRUE(table_.Find(other.cookie)) << "who promised nothing is left alone";
+  table_.Remove(talker.cookie);
+}
+
+TEST_F(ConnectionTableTest, APromiseEndsWithItsConnection) {
+  const SocketName gone = Add(5);
+  const SocketName closing = Add(6);
+  table_.MarkAuthenticated(PeerAt(5));
+  table_.MarkAuthenticated(PeerAt(6));
+  table_.ExpectWithin(PeerAt(5), 30s, now_);
+  table_.ExpectWithin(PeerAt(6), 30s, now_);
+  table_.Remove(gone.cookie);
+  table_.CloseAt(PeerAt(6), now_ + 1s);
+  EXPECT_FALSE(table_.ExpectWithin(PeerAt(6), 30s, now_)) << "it is on the way out";
+  EXPECT_THAT(table_.TakeQuiet(now_ + 1h), IsEmpty());
+  EXPECT_FALSE(table_.Heard(gone.cookie, 1h, now_));
+  EXPECT_THAT(After(1s), ElementsAre(closing));
+}
+
 TEST_F(ConnectionTableTest, HelloGivesTimeToLogInAndRepeatingItGivesNoMore) {
   const SocketName talker = Add(5);
   EXPECT_THAT(After(10s), IsEmpty());
@@ -238,6 +277,35 @@ TEST_F(CrowdTest, WhoWaitsForUsOrIsLoggedInOrIsAlreadyClosingIsLeftAlone) {
   std::sort(dropped.begin(), dropped.end(),
             [](const SocketName& a, const SocketName& b) { return a.fd < b.fd; });
   EXPECT_THAT(dropped, ElementsAre(SocketName{7, 106}, SocketName{8, 107}));
+}
+
+TEST_F(CrowdTest, WhoSaidHelloHasLessTimeToLogInUntilTheCrowdHasBeenGoneForAWhile) {
+  const SocketName early = Add(1);
+  table_.MarkHello(PeerAt(1), now_);
+  Add(2);
+  Add(3);
+  table_.MarkAuthenticated(PeerAt(2));
+  now_ += 20s;
+  EXPECT_THAT(table_.TakeDue(now_), ElementsAre(SocketName{3, 102}));
+  for (uint16_t port = 4; port <= 6; ++port) {
+    Add(port);
+    table_.MarkHello(PeerAt(port), now_);
+  }
+  now_ += 15s - 1ms;  // The fourth without a log-in was there 15 s ago.
+  EXPECT_THAT(table_.TakeDue(now_), IsEmpty());
+  const SocketName late = Add(7);
+  now_ += 1ms;
+  EXPECT_EQ(table_.TakeDue(now_).size(), 4u);
+  EXPECT_FALSE(table_.TakeExcess(now_, random_)) << "gone for good: " << early.cookie;
+  table_.MarkHello(PeerAt(7), now_);  // The crowd was there a moment ago.
+  now_ += 15s - 1ms;
+  EXPECT_THAT(table_.TakeDue(now_), IsEmpty());
+  now_ += 1ms;
+  EXPECT_THAT(table_.TakeDue(now_), ElementsAre(late));
+  Add(8);
+  table_.MarkHello(PeerAt(8), now_);
+  now_ += 180s - 1ms;
+  EXPECT_THAT(table_.TakeDue(now_), IsEmpty());
 }
 
 TEST_F(CrowdTest, ASourceIsCountedUntilItsConnectionsLogInOrGo) {
