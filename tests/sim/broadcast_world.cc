@@ -17,6 +17,7 @@ constexpr uint16_t kFirstPort = 40'000;
 
 SimClient::SimClient(BroadcastWorld& world, std::string name, net::IpAddress ip, uint64_t seed)
     : world_(world), name_(std::move(name)), address_{ip, kFirstPort}, random_(seed) {
+  user_ = random_.NewId<UserId>();
   Boot();
 }
 
@@ -57,7 +58,7 @@ void SimClient::Detach(bool say_so) {
   for (const Bytes& datagram : out) {
     if (say_so) world_.net().Send(address_, world_.relay_address(), datagram);
   }
-  world_.OnDetach(*this, *conn_);
+  world_.OnDetach(*conn_);
   conn_.reset();
   world_.net().Unbind(address_);
 }
@@ -68,7 +69,22 @@ void SimClient::Restart(End end) {
   Boot();
 }
 
+void SimClient::Register(Secret<32> psk) {
+  core_->Start(*conn_, std::move(psk), world_.net().now());
+  Pump();
+}
+
+void SimClient::OnChannel(const relay::SignedBroadcast& broadcast) {
+  inbox_->Accept(broadcast.id, broadcast.signed_object, broadcast.signature,
+                 AsBytes(broadcast.text), client::BroadcastVia::kChannel, world_.net().wall());
+  Pump();
+  if (inbox_->Find(broadcast.id) == client::BroadcastJournal::State::kDurable) {
+    world_.OnChannelAck(*this, broadcast.id);
+  }
+}
+
 void SimClient::OnDatagram(ByteView datagram) {
+  if (on_receive) on_receive(datagram);
   core_->OnDatagram(datagram, world_.net().now());
   Pump();
 }
@@ -106,6 +122,7 @@ void SimClient::Pump() {
   if (core_->TakeSocketWish()) Rebind();
   for (const Bytes& datagram : out) {
     ++datagrams_sent_;
+    if (on_send) on_send(datagram);
     world_.net().Send(address_, world_.relay_address(), datagram);
   }
   const auto next = core_->NextDeadline();
@@ -156,22 +173,65 @@ void BroadcastWorld::RestartRelay() {
   for (auto& [id, live] : broadcasts_) engine_->AddBroadcast(*live.broadcast, live.expires);
   for (auto& [conn, session] : sessions_) {
     engine_->AddSession(conn, session.psk.Clone());
-    for (auto& [id, live] : broadcasts_) {
-      if (!live.delivered.contains(session.client->name())) engine_->Queue(conn, id);
-    }
+    Later(timing_.reconnect_first, [this, conn = conn] {
+      const auto it = sessions_.find(conn);
+      if (it != sessions_.end()) it->second.client->Register(it->second.psk.Clone());
+    });
   }
+  owner_.RelayRestarted();
   PumpRelay();
 }
 
+void BroadcastWorld::RestartServer() {
+  for (const auto& client : clients_) {
+    if (!client->conn()) continue;
+    client->Detach(false);
+    Later(3s, [&client = *client] {
+      if (!client.conn()) client.Attach();
+    });
+  }
+  std::map<BroadcastId, MonoTime> live;
+  for (const auto& [id, broadcast] : broadcasts_) {
+    if (broadcast.expires > net_.now()) live.emplace(id, broadcast.expires);
+  }
+  owner_.Restart(live);
+  StartRelay();
+  for (const auto& [id, expires] : live) engine_->AddBroadcast(*broadcasts_[id].broadcast, expires);
+  PumpRelay();
+}
+
+void BroadcastWorld::Later(Duration at_most, std::function<void()> action) {
+  net_.At(net_.now() + Duration(random_.Below(static_cast<uint64_t>(at_most.count()))),
+          std::move(action));
+}
+
+bool BroadcastWorld::CarryOut() {
+  const auto orders = owner_.TakeOrders();
+  for (const auto& send : orders.relay) engine_->Queue(send.conn, send.broadcast);
+  for (const auto& send : orders.channel) {
+    Later(50ms, [this, send] {
+      const auto it = sessions_.find(send.conn);
+      if (it != sessions_.end())
+        it->second.client->OnChannel(*broadcasts_[send.broadcast].broadcast);
+    });
+  }
+  for (const BroadcastId& id : orders.expired) engine_->RemoveBroadcast(id);
+  return !orders.relay.empty() || !orders.expired.empty();
+}
+
 void BroadcastWorld::PumpRelay() {
+  if (owner_.NextDeadline() && *owner_.NextDeadline() <= net_.now()) owner_.Tick();
+  (void)CarryOut();
   do {
     for (size_t i = 0; i < outbox_.size(); ++i) {
       net_.Send(relay_address_, outbox_[i].path.remote, outbox_[i].bytes);
     }
     outbox_.Clear();
     engine_->Poll(net_.now(), outbox_);
-  } while (!outbox_.empty());
-  const auto next = engine_->NextDeadline();
+  } while (!outbox_.empty() || CarryOut());
+  auto next = engine_->NextDeadline();
+  const auto owner = owner_.NextDeadline();
+  if (!next || (owner && *owner < *next)) next = owner;
   if (!next || (wake_ && *wake_ <= *next && *wake_ > net_.now())) return;
   wake_ = std::max(*next, net_.now());
   net_.At(*wake_, [this, at = *wake_] {
@@ -206,7 +266,7 @@ BroadcastId BroadcastWorld::Publish(const std::string& text, Duration ttl,
   live.expires = net_.now() + ttl;
   live.row = {object.id.Hex(), ToMs(object.sent_at), ToMs(object.expires_at)};
   engine_->AddBroadcast(*broadcast, live.expires);
-  for (const auto& [conn, session] : sessions_) engine_->Queue(conn, object.id);
+  owner_.Accept(object.id, live.expires);
   PumpRelay();
   return object.id;
 }
@@ -215,27 +275,29 @@ Secret<32> BroadcastWorld::OnAttach(SimClient& client, ConnId conn) {
   Secret<32> psk(random_.Array<32>());
   sessions_.insert_or_assign(conn, Session{&client, psk.Clone()});
   engine_->AddSession(conn, psk.Clone());
-  for (const auto& [id, live] : broadcasts_) {
-    if (live.expires > net_.now() && !live.delivered.contains(client.name())) {
-      engine_->Queue(conn, id);
-    }
-  }
+  owner_.Attach(client.user(), conn);
   PumpRelay();
   return psk;
 }
 
-void BroadcastWorld::OnDetach(SimClient&, ConnId conn) {
+void BroadcastWorld::OnDetach(ConnId conn) {
   sessions_.erase(conn);
+  owner_.Detach(conn);
   engine_->RemoveSession(conn);
 }
 
+void BroadcastWorld::OnChannelAck(SimClient& client, BroadcastId id) {
+  owner_.ChannelAck(client.user(), *client.conn(), id);
+  PumpRelay();
+}
+
 void BroadcastWorld::OnDelivered(ConnId session, BroadcastId broadcast) {
-  const auto it = sessions_.find(session);
-  if (it != sessions_.end()) broadcasts_[broadcast].delivered.insert(it->second.client->name());
+  owner_.RelayAck(session, broadcast);
 }
 
 void BroadcastWorld::OnReachable(ConnId session, bool reachable) {
   reachable_[session] = reachable;
+  owner_.Reachable(session, reachable);
 }
 
 std::vector<std::string> BroadcastWorld::Check() const {
@@ -249,7 +311,17 @@ std::vector<std::string> BroadcastWorld::Check() const {
       stretch.to_ms = std::min(stretch.to_ms, ToMs(net_.wall()));
     }
   }
-  return CheckLedger(ledger);
+  std::vector<std::string> wrong = CheckLedger(ledger);
+  for (const auto& client : clients_) {
+    for (const auto& [key, row] : owner_.rows()) {
+      if (key.second != client->user() || row.via == server::DeliveryVia::kNone) continue;
+      const auto same = [&](const auto& shown) { return shown.id == row.broadcast.Hex(); };
+      if (std::any_of(client->shown().begin(), client->shown().end(), same)) continue;
+      wrong.push_back(absl::StrCat("the ledger says that ", client->name(), " has ",
+                                   row.broadcast.Hex(), ", which was never shown"));
+    }
+  }
+  return wrong;
 }
 
 }  // namespace p2p::sim

@@ -14,6 +14,7 @@
 #include "peer-client/broadcast/receiver_core.h"
 #include "tests/fakes/memory_storage.h"
 #include "tests/sim/sim_network.h"
+#include "tests/sim/sim_owner.h"
 #include "tests/tools/ledger_checker.h"
 #include "udp-relay/core/relay_engine.h"
 
@@ -32,6 +33,10 @@ class SimClient final : public client::ReceiverCore::Inbox {
   // after loss of power only what was synced of it.
   enum class End { kKilled, kPowerCut };
   void Restart(End end = End::kKilled);
+  // The relay lost its sessions, says the channel: registers anew.
+  void Register(Secret<32> psk);
+  // A broadcast over the channel.
+  void OnChannel(const relay::SignedBroadcast& broadcast);
   // Shown, with the time in ms of the wall clock.
   const std::vector<testing::LedgerClient::Shown>& shown() const { return shown_; }
   std::vector<std::string> texts() const { return texts_; }
@@ -46,7 +51,12 @@ class SimClient final : public client::ReceiverCore::Inbox {
   uint64_t datagrams_sent() const { return datagrams_sent_; }
   int sockets_opened() const { return sockets_opened_; }
   client::BroadcastInbox& inbox() { return *inbox_; }
+  // Sees every datagram that the client sends.
+  std::function<void(ByteView)> on_send;
+  // … and every one that reaches it.
+  std::function<void(ByteView)> on_receive;
   std::optional<ConnId> conn() const { return conn_; }
+  UserId user() const { return user_; }
 
  private:
   client::ReceiverCore::Inbox::Known Find(BroadcastId id) const override;
@@ -58,6 +68,7 @@ class SimClient final : public client::ReceiverCore::Inbox {
 
   BroadcastWorld& world_;
   std::string name_;
+  UserId user_;
   net::SocketAddress address_;
   SeededRandom random_;
   client::MemoryStorage storage_;
@@ -85,6 +96,7 @@ class BroadcastWorld final : public relay::RelayEvents {
   // Signs it, keeps it for `ttl`, queues it for everybody attached and whoever attaches in time.
   BroadcastId Publish(const std::string& text, Duration ttl = 30min,
                       const std::string& sender = "alice");
+  // What is wrong with who was shown what, and with what the ledger says of it.
   std::vector<std::string> Check() const;
   void RunFor(Duration d) { net_.RunFor(d); }
 
@@ -92,8 +104,10 @@ class BroadcastWorld final : public relay::RelayEvents {
   const relay::RelayCounters& counters() const { return counters_; }
   std::vector<std::unique_ptr<SimClient>>& clients() { return clients_; }
   const net::SocketAddress& relay_address() const { return relay_address_; }
-  // The relay process dies and comes back empty; its owner feeds it again.
+  // The relay process dies and comes back empty; its owner feeds it again and tells the clients.
   void RestartRelay();
+  // The server and its relay lose power and come back; everybody attaches again.
+  void RestartServer();
   const config::Timing& timing() const { return timing_; }
   const crypto::PublicKey& broadcast_key() const { return key_.public_key(); }
   // Every datagram that reached the relay, when recording.
@@ -104,19 +118,22 @@ class BroadcastWorld final : public relay::RelayEvents {
 
   // For SimClient.
   Secret<32> OnAttach(SimClient& client, ConnId conn);
-  void OnDetach(SimClient& client, ConnId conn);
+  void OnDetach(ConnId conn);
+  void OnChannelAck(SimClient& client, BroadcastId id);
 
  private:
   struct Live {
     relay::SignedBroadcastPtr broadcast;
     MonoTime expires;
     testing::LedgerBroadcast row;
-    std::set<std::string> delivered;
   };
   void OnDelivered(ConnId session, BroadcastId broadcast) override;
   void OnReachable(ConnId session, bool reachable) override;
   void OnRelayRestarted() override {}
   void StartRelay();
+  // What the owner wants done; false when there was nothing.
+  bool CarryOut();
+  void Later(Duration at_most, std::function<void()> action);
 
   SimNetwork net_;
   SeededRandom random_;
@@ -128,6 +145,7 @@ class BroadcastWorld final : public relay::RelayEvents {
   std::unique_ptr<relay::RelayEngine> engine_;
   relay::Outbox outbox_{64};
   std::optional<MonoTime> wake_;
+  SimOwner owner_{net_};
   std::vector<std::unique_ptr<SimClient>> clients_;
   std::map<BroadcastId, Live> broadcasts_;
   struct Session {

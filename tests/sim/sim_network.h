@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <vector>
 
@@ -19,8 +20,12 @@ struct Impairment {
   double burst_start = 0;  // Chance per datagram that a burst of losses begins …
   double burst_end = 0.3;  // … and that it ends.
   double duplicate = 0;
-  double reorder = 0;  // Delayed by reorder_delay, so that later ones overtake it.
-  double corrupt = 0;  // One random bit is flipped.
+  double reorder = 0;   // Delayed by reorder_delay, so that later ones overtake it.
+  double corrupt = 0;   // One random bit is flipped.
+  double truncate = 0;  // Cut off at a random length.
+  // Bytes a second from one address to another, with a queue of max_queue; 0: no limit.
+  double bandwidth = 0;
+  Duration max_queue = 200ms;
   Duration delay = 10ms;
   Duration jitter = 2ms;
   Duration reorder_delay = 30ms;
@@ -39,8 +44,14 @@ class SimNetwork {
 
   void Bind(const net::SocketAddress& at, Handler handler) { bound_[at] = std::move(handler); }
   void Unbind(const net::SocketAddress& at) { bound_.erase(at); }
-  // Nothing to or from this address gets through, silently.
-  void SetBlackhole(const net::SocketAddress& at, bool on);
+  // Nothing to or from this address gets through, silently; or nothing from it, or nothing to it.
+  enum class Way { kBoth, kFrom, kTo };
+  void SetBlackhole(const net::SocketAddress& at, bool on, Way way = Way::kBoth);
+  // No datagram of any port of this host gets through, as with a firewall that blocks UDP.
+  void BlockHost(const net::IpAddress& host) { blocked_hosts_.insert(host); }
+  // As a NAT does: what `inside` sends comes from `outside` from now on, what is sent there reaches
+  // `inside`, and the outside address it had before is dead.
+  void SetOutside(const net::SocketAddress& inside, const net::SocketAddress& outside);
   void Send(const net::SocketAddress& from, const net::SocketAddress& to, ByteView datagram);
   // Runs `action` at `when`, or now if that is past.
   void At(MonoTime when, std::function<void()> action);
@@ -52,6 +63,9 @@ class SimNetwork {
 
  private:
   bool Lose(const net::SocketAddress& from, const net::SocketAddress& to);
+  // When the last byte is through the narrowest place; nullopt: the queue before it is full.
+  std::optional<Duration> Squeeze(const net::SocketAddress& from, const net::SocketAddress& to,
+                                  size_t bytes);
   void Deliver(const net::SocketAddress& from, const net::SocketAddress& to, Bytes datagram);
   bool Chance(double p) { return p > 0 && random_.Unit() < p; }
 
@@ -65,7 +79,12 @@ class SimNetwork {
   uint64_t next_order_ = 0;
   std::map<std::pair<MonoTime, uint64_t>, Event> events_;  // Ties in the order of scheduling.
   std::map<net::SocketAddress, Handler> bound_;
-  std::set<net::SocketAddress> blackholes_;
+  std::set<net::SocketAddress> mute_;  // Nothing from them gets through …
+  std::set<net::SocketAddress> deaf_;  // … or to them.
+  std::set<net::IpAddress> blocked_hosts_;
+  std::map<net::SocketAddress, net::SocketAddress> outside_;
+  std::map<net::SocketAddress, net::SocketAddress> inside_;
+  std::map<std::pair<net::SocketAddress, net::SocketAddress>, MonoTime> busy_until_;
   std::map<std::pair<net::SocketAddress, net::SocketAddress>, bool> in_burst_;
 };
 

@@ -40,7 +40,7 @@ std::optional<wire::RegisterBody> Registrar::OnRegister(RelaySession& session,
     counters_.Add(RelayCount::kBadRegisterBody);
     return std::nullopt;
   }
-  const auto* reply = session.Accept(packet, *body, path, random_, options_);
+  const auto* reply = session.Accept(packet, *body, path, now, random_, options_);
   if (reply == nullptr) {
     counters_.Add(RelayCount::kOldRegister);
     return std::nullopt;

@@ -169,7 +169,7 @@ void RelayEngine::OnData(ByteView datagram, const Path& path, MonoTime now, Outb
     return;
   }
   std::array<uint8_t, wire::kMaxFrameBytes> plain;
-  const auto opened = session.Open(*header, datagram, plain);
+  const auto opened = session.Open(*header, datagram, now, plain);
   if (opened.error != session::OpenError::kNone) {
     CountOpenError(opened.error);
     return;
@@ -178,25 +178,25 @@ void RelayEngine::OnData(ByteView datagram, const Path& path, MonoTime now, Outb
   if (session.path() != nullptr && session.path()->remote != path.remote) {
     counters_.Add(RelayCount::kOtherSource);
   }
+  const bool challenged = session.OnSource(path, datagram.size(), opened.newest, now, random_, out);
+  if (challenged) counters_.Add(RelayCount::kPathChallenges);
   session.OnHeard(now);
   if (session.MarkReachable()) events_.OnReachable(session.id(), true);
-  if (!OnFrames(session, {header->packet_no, now}, opened.frames, out))
-    counters_.Add(RelayCount::kBadFrame);
+  Incoming in{header->packet_no, path, now, challenged};
+  if (!OnFrames(session, in, opened.frames, out)) counters_.Add(RelayCount::kBadFrame);
   Arm(*slot);
 }
 
-bool RelayEngine::OnFrames(RelaySession& session, const Incoming& in, ByteView frames,
-                           Outbox& out) {
+bool RelayEngine::OnFrames(RelaySession& session, Incoming& in, ByteView frames, Outbox& out) {
   wire::FrameCursor reader(frames);
-  bool answered = false;
   while (const auto frame = reader.Next()) {
-    if (!OnFrame(session, in, *frame, out, answered)) return false;
+    if (!OnFrame(session, in, *frame, out)) return false;
   }
   return reader.ok();
 }
 
-bool RelayEngine::OnFrame(RelaySession& session, const Incoming& in, const wire::RawFrame& frame,
-                          Outbox& out, bool& answered) {
+bool RelayEngine::OnFrame(RelaySession& session, Incoming& in, const wire::RawFrame& frame,
+                          Outbox& out) {
   switch (static_cast<wire::FrameType>(frame.type)) {
     case wire::FrameType::kAck: {
       const auto ack = wire::AckFrame::Parse(frame.body);
@@ -216,8 +216,7 @@ bool RelayEngine::OnFrame(RelaySession& session, const Incoming& in, const wire:
     case wire::FrameType::kPing: {
       const auto ping = wire::PingFrame::Parse(frame.body);
       if (!ping) return false;
-      if (answered) return true;  // One answer a datagram.
-      answered = true;
+      if (std::exchange(in.answered, true)) return true;
       if (!session.SendPong(wire::PongFrame{ping->token}, out)) {
         counters_.Add(RelayCount::kReplyDropped);
       }
@@ -229,6 +228,12 @@ bool RelayEngine::OnFrame(RelaySession& session, const Incoming& in, const wire:
       OnHave(session, sync->have);
       return true;
     }
+    case wire::FrameType::kPathResponse: {
+      const auto response = wire::PathResponseFrame::Parse(frame.body);
+      if (!response) return false;
+      if (session.OnPathResponse(*response, in.path, in.now)) counters_.Add(RelayCount::kMoved);
+      return true;
+    }
     case wire::FrameType::kClose:
       if (!wire::CloseFrame::Parse(frame.body)) return false;
       if (session.MarkSilent()) events_.OnReachable(session.id(), false);
@@ -237,7 +242,6 @@ bool RelayEngine::OnFrame(RelaySession& session, const Incoming& in, const wire:
     case wire::FrameType::kPong:
     case wire::FrameType::kFragment:
     case wire::FrameType::kPathChallenge:
-    case wire::FrameType::kPathResponse:
     case wire::FrameType::kAckWindow:
       return true;  // Nothing a relay acts on.
   }

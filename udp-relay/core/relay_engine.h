@@ -29,7 +29,8 @@ class RelayEngine {
   // Forgets all sessions and broadcasts.
   void Clear();
 
-  // Takes one datagram; leaves at most one answer in `out`, not larger than the datagram.
+  // Takes one datagram; leaves at most one answer in `out`, which is not larger than what its
+  // addressee sent.
   void OnDatagram(ByteView datagram, const Path& path, MonoTime now, Outbox& out);
   // Carries out what is due at `now` until `out` is full.
   void Poll(MonoTime now, Outbox& out);
@@ -45,15 +46,16 @@ class RelayEngine {
   using Slot = TimerHeap::Slot;
   struct Incoming {
     uint64_t packet_no;
+    const Path& path;
     MonoTime now;
+    bool answered;  // There is one answer to a datagram.
   };
   std::optional<Slot> Find(ConnId id) const;
   void OnRegister(ByteView datagram, const Path& path, MonoTime now, Outbox& out);
   void OnData(ByteView datagram, const Path& path, MonoTime now, Outbox& out);
   // False at the first malformed frame; what stood before it was carried out.
-  bool OnFrames(RelaySession& session, const Incoming& in, ByteView frames, Outbox& out);
-  bool OnFrame(RelaySession& session, const Incoming& in, const wire::RawFrame& frame, Outbox& out,
-               bool& answered);
+  bool OnFrames(RelaySession& session, Incoming& in, ByteView frames, Outbox& out);
+  bool OnFrame(RelaySession& session, Incoming& in, const wire::RawFrame& frame, Outbox& out);
   void OnHave(RelaySession& session, const std::vector<BroadcastId>& have);
   void Delivered(RelaySession& session, BroadcastId id);
   void CountOpenError(session::OpenError error);

@@ -56,6 +56,9 @@ enum class RelayCount {
   kBadFrame,
   kReplyDropped,  // No room in the batch; the peer asks again.
   kOtherSource,   // Valid, but not from the session's address; accepted, the address stays.
+  // Sessions whose client has a new address.
+  kPathChallenges,
+  kMoved,
   // Orders that did not fit.
   kSessionsFull,
   kBroadcastsFull,

@@ -25,6 +25,7 @@ RelaySession::RelaySession(ConnId id, Secret<32> psk, const RelayOptions& option
       psk_(std::move(psk)),
       mac_key_(session::DeriveRegisterMacKey(psk_)),
       silent_after_(options.ping * kSilentPings),
+      longest_first_rtt_(options.pto.initial * 4 / 5),
       register_bucket_(options.register_source_rate, options.register_source_burst),
       pacer_(options.client_rate, options.client_burst),
       rtt_(options.pto) {}
@@ -35,10 +36,11 @@ bool RelaySession::VerifyMac(ByteView datagram) const {
 
 const session::RegisteredBytes* RelaySession::Accept(const wire::RegisterPacket& packet,
                                                      const wire::RegisterBody& body,
-                                                     const Path& path, Random& random,
+                                                     const Path& path, MonoTime now, Random& random,
                                                      const RelayOptions& options) {
   if (pending_ && pending_->client_random == packet.client_random) {
     pending_->path = path;
+    pending_->replied_at.reset();
     return &pending_->reply;
   }
   if (current_ && current_->client_random == packet.client_random) return &current_->reply;
@@ -53,31 +55,60 @@ const session::RegisteredBytes* RelaySession::Accept(const wire::RegisterPacket&
                                     .retention_ms = Milliseconds(options.retention),
                                     .ping_ms = Milliseconds(options.ping),
                                     .reg_seq = body.reg_seq};
-  pending_ = std::make_unique<Keys>(Keys{
-      .client_random = packet.client_random,
-      .sealer = session::Sealer(key(session::Direction::kToClient), id_, kFirstEpoch),
-      .opener = session::Opener(key(session::Direction::kToRelay), kFirstEpoch),
-      .path = path,
-      .reply = session::MakeRegistered(psk_, id_, packet.client_random, server_random, answer)});
+  pending_ = std::make_unique<Keys>(
+      Keys{.client_random = packet.client_random,
+           .sealer = session::Sealer(key(session::Direction::kToClient), id_, kFirstEpoch),
+           .opener = session::Opener(key(session::Direction::kToRelay), kFirstEpoch),
+           .path = path,
+           .reply = session::MakeRegistered(psk_, id_, packet.client_random, server_random, answer),
+           .replied_at = now});
   return &pending_->reply;
 }
 
+void RelaySession::SampleRegistration(const Keys& keys, MonoTime now) {
+  if (!keys.replied_at || rtt_.smoothed()) return;
+  const Duration took = now - *keys.replied_at;
+  if (took < longest_first_rtt_) rtt_.OnSample(took, Duration(0));
+}
+
 RelaySession::Opened RelaySession::Open(const wire::DataHeader& header, ByteView datagram,
-                                        std::span<uint8_t> plain) {
+                                        MonoTime now, std::span<uint8_t> plain) {
   if (pending_) {
     const auto result = pending_->opener.Open(header, datagram, plain);
     if (result.error == session::OpenError::kNone) {
       const bool moved = current_ && !(current_->path == pending_->path);
       current_ = std::move(pending_);
       if (moved) rtt_.Reset();
+      SampleRegistration(*current_, now);
       queue_.SendAllAgain();
-      return {session::OpenError::kNone, result.frames, true};
+      probe_.Forget();
+      return {session::OpenError::kNone, result.frames, true, result.newest};
     }
-    if (!current_) return {result.error, {}, false};
+    if (!current_) return {result.error};
   }
   if (!current_) return {};
   const auto result = current_->opener.Open(header, datagram, plain);
-  return {result.error, result.frames, false};
+  return {result.error, result.frames, false, result.newest};
+}
+
+bool RelaySession::OnSource(const Path& path, size_t bytes, bool newest, MonoTime now,
+                            Random& random, Outbox& out) {
+  if (!newest || !current_) return false;
+  if (current_->path.remote == path.remote) {
+    probe_.Forget();
+    return false;
+  }
+  const auto challenge = probe_.OnOther(path, bytes, rtt_.Pto(1), now, random);
+  return challenge && SendFrame(*challenge, path, out);
+}
+
+bool RelaySession::OnPathResponse(const wire::PathResponseFrame& response, const Path& path,
+                                  MonoTime now) {
+  if (!current_ || !probe_.OnResponse(response, path, now)) return false;
+  current_->path = path;
+  rtt_.Reset();
+  queue_.SendAllAgain();
+  return true;
 }
 
 bool RelaySession::MarkReachable() {
@@ -133,13 +164,18 @@ void RelaySession::SendOne(TransmitQueue::Due due, MonoTime now, SendContext& co
   out.Commit(size, current_->path);
 }
 
-bool RelaySession::SendPong(const wire::PongFrame& pong, Outbox& out) {
+template <class Frame>
+bool RelaySession::SendFrame(const Frame& frame, const Path& path, Outbox& out) {
   const auto buffer = out.Begin();
   if (buffer.empty() || !current_ || current_->sealer.exhausted()) return false;
   wire::SpanWriter frames(session::Sealer::FrameArea(buffer));
-  pong.SerializeTo(frames);
-  out.Commit(current_->sealer.Seal(buffer, frames.size()), current_->path);
+  frame.SerializeTo(frames);
+  out.Commit(current_->sealer.Seal(buffer, frames.size()), path);
   return true;
+}
+
+bool RelaySession::SendPong(const wire::PongFrame& pong, Outbox& out) {
+  return current_ && SendFrame(pong, current_->path, out);
 }
 
 }  // namespace p2p::relay

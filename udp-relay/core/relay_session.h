@@ -10,6 +10,7 @@
 #include "common/session/sealer.h"
 #include "common/wire/control_frames.h"
 #include "udp-relay/core/outbox.h"
+#include "udp-relay/core/path_probe.h"
 #include "udp-relay/core/relay_options.h"
 #include "udp-relay/core/transmit_queue.h"
 
@@ -50,18 +51,26 @@ class RelaySession {
   // keys and the address count only when a datagram sealed under them arrives.
   const session::RegisteredBytes* Accept(const wire::RegisterPacket& packet,
                                          const wire::RegisterBody& body, const Path& path,
-                                         Random& random, const RelayOptions& options);
+                                         MonoTime now, Random& random, const RelayOptions& options);
 
   // Datagrams from the client.
   struct Opened {
     session::OpenError error = session::OpenError::kTag;
     ByteView frames{};
     bool confirmed = false;  // First one under the newest keys: they are in use from now on.
+    bool newest = false;     // No later one was accepted before.
   };
-  Opened Open(const wire::DataHeader& header, ByteView datagram, std::span<uint8_t> plain);
+  Opened Open(const wire::DataHeader& header, ByteView datagram, MonoTime now,
+              std::span<uint8_t> plain);
   bool has_keys() const { return current_ != nullptr || pending_ != nullptr; }
   // The proved address, when there is one.
   const Path* path() const { return current_ ? &current_->path : nullptr; }
+  // A valid datagram of `bytes` came from `path`. When that is not the proved address and the
+  // datagram is the newest, a challenge may go there; true when one was left in `out`.
+  bool OnSource(const Path& path, size_t bytes, bool newest, MonoTime now, Random& random,
+                Outbox& out);
+  // True when the session moved to `path`; what is outstanding is due there at once.
+  bool OnPathResponse(const wire::PathResponseFrame& response, const Path& path, MonoTime now);
   void OnHeard(MonoTime now) { last_heard_ = now; }
   void OnRtt(Duration rtt, Duration ack_delay) { rtt_.OnSample(rtt, ack_delay); }
 
@@ -74,7 +83,7 @@ class RelaySession {
 
   // Sends what is due and allowed; returns when there is more to do.
   std::optional<MonoTime> Transmit(MonoTime now, SendContext& context, Outbox& out);
-  // Seals one small frame to the proved address. False when there is no room or no key.
+  // To the proved address. False when there is no room or no key.
   bool SendPong(const wire::PongFrame& pong, Outbox& out);
 
  private:
@@ -84,19 +93,29 @@ class RelaySession {
     session::Opener opener;
     Path path;
     session::RegisteredBytes reply;
+    // When the answer went out; nullopt once it went out twice, so that nobody can say which copy
+    // was heard.
+    std::optional<MonoTime> replied_at;
   };
+  // The client answers REGISTERED at once: the first round trip, unless something was repeated.
+  void SampleRegistration(const Keys& keys, MonoTime now);
+  // Seals one small frame to `path`. False when there is no room or no key.
+  template <class Frame>
+  bool SendFrame(const Frame& frame, const Path& path, Outbox& out);
   void SendOne(TransmitQueue::Due due, MonoTime now, SendContext& context, Outbox& out);
 
   ConnId id_;
   Secret<32> psk_;
   Secret<32> mac_key_;
   Duration silent_after_;
+  Duration longest_first_rtt_;  // A client's repeat comes no sooner.
   uint64_t reg_seq_ = 0;
   std::unique_ptr<Keys> current_;
   std::unique_ptr<Keys> pending_;
   reliable::TokenBucket register_bucket_;
   reliable::TokenBucket pacer_;  // Datagrams.
   reliable::RttEstimator rtt_;
+  PathProbe probe_;
   TransmitQueue queue_;
   MonoTime last_heard_{};
   bool reachable_ = false;

@@ -1,7 +1,13 @@
-// The engine against strangers: nothing forged is accepted, nothing grows, no answer is larger than
-// the question.
+// The engine and the receiver against strangers: nothing forged is accepted, nothing grows, no
+// answer is larger than the question.
+//
+// P2P_FORGERIES=COUNT sets how many random ones each of them gets.
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <set>
+
+#include "absl/strings/numbers.h"
 #include "tests/sim/broadcast_world.h"
 
 namespace p2p::relay {
@@ -12,12 +18,16 @@ namespace {
 struct Town {
   Town() : world(77) {
     world.Record(true);
-    world.AddClient("alice").Attach();
+    sim::SimClient& alice = world.AddClient("alice");
+    alice.on_receive = [this](ByteView datagram) { to_client.push_back(ToBytes(datagram)); };
+    alice.Attach();
     world.RunFor(1s);
     world.Publish(std::string(5000, 'x'));
     world.RunFor(40s);  // Pings among the rest.
     world.Record(false);
+    alice.on_receive = nullptr;
   }
+  sim::SimClient& alice() { return *world.clients()[0]; }
   // Answers of the engine to one datagram from a stranger's address.
   size_t AnswerTo(ByteView datagram, const net::SocketAddress& from) {
     Outbox out(4);
@@ -33,6 +43,7 @@ struct Town {
            c.Get(RelayCount::kChallenges);
   }
   sim::BroadcastWorld world;
+  std::vector<Bytes> to_client;
   const net::SocketAddress stranger{net::IpAddress::V4(0xC0A80001), 5555};
 };
 
@@ -64,6 +75,43 @@ TEST(HostileTest, EveryFlippedBitOfEveryKindMeetsSilence) {
   EXPECT_EQ(town.Accepted(), before);
 }
 
+TEST(HostileTest, EveryTruncationOfEveryKindMeetsSilence) {
+  Town town;
+  const uint64_t before = town.Accepted();
+  for (const Bytes& datagram : OneOfEachKind(town)) {
+    for (size_t length = 0; length < datagram.size(); ++length) {
+      town.world.RunFor(1s);
+      ASSERT_EQ(town.AnswerTo(ByteView(datagram).first(length), town.stranger), 0u) << length;
+    }
+  }
+  EXPECT_EQ(town.Accepted(), before);
+}
+
+uint64_t Forgeries() {
+  uint64_t count = 100'000;
+  const char* given = std::getenv("P2P_FORGERIES");
+  if (given != nullptr && !absl::SimpleAtoi(given, &count)) ADD_FAILURE() << "not a number";
+  return count;
+}
+
+// Random bytes behind a kind, or one of `genuine` with bytes changed, missing or too many.
+Bytes Forge(const std::vector<Bytes>& genuine, Random& random) {
+  Bytes datagram;
+  if (random.Below(2) == 0) {
+    datagram.resize(random.Below(1300));
+    random.Fill(datagram);
+    if (!datagram.empty()) datagram[0] = static_cast<uint8_t>(0x10 + random.Below(4));
+    return datagram;
+  }
+  datagram = genuine[random.Below(genuine.size())];
+  for (uint64_t n = 1 + random.Below(8); n > 0; --n) {
+    datagram[random.Below(datagram.size())] = static_cast<uint8_t>(random.U64());
+  }
+  if (random.Below(8) == 0) datagram.resize(random.Below(datagram.size()));
+  if (random.Below(8) == 0) datagram.resize(datagram.size() + 1 + random.Below(40));
+  return datagram;
+}
+
 TEST(HostileTest, AHundredThousandForgeriesChangeNothing) {
   Town town;
   const auto kinds = OneOfEachKind(town);
@@ -71,21 +119,10 @@ TEST(HostileTest, AHundredThousandForgeriesChangeNothing) {
   const size_t sessions = town.world.engine().sessions();
   const auto deadline = town.world.engine().NextDeadline();
   SeededRandom random(99);
-  for (int i = 0; i < 100'000; ++i) {
-    Bytes datagram;
-    if (i % 2 == 0) {
-      datagram.resize(random.Below(1300));
-      random.Fill(datagram);
-      if (!datagram.empty()) datagram[0] = static_cast<uint8_t>(0x10 + random.Below(4));
-    } else {
-      datagram = kinds[random.Below(kinds.size())];
-      for (uint64_t n = 1 + random.Below(8); n > 0; --n) {
-        datagram[random.Below(datagram.size())] = static_cast<uint8_t>(random.U64());
-      }
-      if (random.Below(8) == 0) datagram.resize(random.Below(datagram.size()));
-      if (datagram == kinds[0] || datagram == kinds[1] || datagram == kinds[2]) continue;
-    }
-    ASSERT_EQ(town.AnswerTo(datagram, town.stranger), 0u) << "number " << i;
+  for (uint64_t i = Forgeries(); i > 0; --i) {
+    const Bytes datagram = Forge(kinds, random);
+    if (std::count(kinds.begin(), kinds.end(), datagram) > 0) continue;
+    ASSERT_EQ(town.AnswerTo(datagram, town.stranger), 0u) << i << " before the end";
   }
   EXPECT_EQ(town.Accepted(), before);
   EXPECT_EQ(town.world.engine().sessions(), sessions);
@@ -119,6 +156,106 @@ TEST(HostileTest, AReplayedSessionDeliversNothingTwiceAndMovesNothing) {
   town.world.Publish("to the right address");
   town.world.RunFor(1s);
   EXPECT_EQ(town.world.clients()[0]->texts().back(), "to the right address");
+}
+
+// All that was ever said, once more, from everywhere: no answer that moves or delivers anything.
+void ReplayAll(Town& town) {
+  const uint64_t delivered = town.world.counters().Get(RelayCount::kDelivered);
+  const uint64_t registered = town.world.counters().Get(RelayCount::kRegistered);
+  const uint64_t moved = town.world.counters().Get(RelayCount::kMoved);
+  for (const auto& [from, datagram] : town.world.recorded()) {
+    EXPECT_LE(town.AnswerTo(datagram, from), datagram.size());
+    EXPECT_LE(town.AnswerTo(datagram, town.stranger), datagram.size());
+  }
+  const auto shown = town.alice().texts().size();
+  for (const Bytes& datagram : town.to_client) town.alice().OnDatagram(datagram);
+  EXPECT_EQ(town.alice().texts().size(), shown);
+  EXPECT_EQ(town.world.counters().Get(RelayCount::kDelivered), delivered);
+  EXPECT_EQ(town.world.counters().Get(RelayCount::kRegistered), registered);
+  EXPECT_EQ(town.world.counters().Get(RelayCount::kMoved), moved);
+}
+
+TEST(HostileTest, AReplayIsWorthNothingLaterEither) {
+  Town town;
+  town.world.RunFor(10min);  // The cookies are no longer good.
+  ReplayAll(town);
+  town.world.RunFor(1h);
+  ReplayAll(town);
+  town.world.Publish("where it belongs");
+  town.world.RunFor(1s);
+  EXPECT_EQ(town.alice().texts().back(), "where it belongs");
+}
+
+TEST(HostileTest, AReplayIsWorthNothingAfterARestartOfTheRelay) {
+  Town town;
+  town.world.RestartRelay();
+  ReplayAll(town);  // Before the client has registered again …
+  town.world.RunFor(30s);
+  ASSERT_EQ(town.alice().state(), client::UdpState::kWorking);
+  ReplayAll(town);  // … and afterwards.
+  town.world.Publish("where it belongs");
+  town.world.RunFor(1s);
+  EXPECT_EQ(town.alice().texts().back(), "where it belongs");
+}
+
+TEST(HostileTest, AReplayIsWorthNothingAfterARestartOfTheServer) {
+  Town town;
+  town.world.RestartServer();
+  town.world.RunFor(30s);
+  ASSERT_EQ(town.alice().state(), client::UdpState::kWorking);
+  ReplayAll(town);
+  town.world.Publish("where it belongs");
+  town.world.RunFor(1s);
+  EXPECT_EQ(town.alice().texts().back(), "where it belongs");
+}
+
+// The client's side of it: one datagram of each kind that a relay sends.
+std::vector<Bytes> OneOfEachKindToTheClient(const Town& town) {
+  std::vector<Bytes> out;
+  std::set<uint8_t> seen;
+  for (const Bytes& datagram : town.to_client) {
+    if (seen.insert(datagram[0]).second) out.push_back(datagram);
+  }
+  EXPECT_EQ(out.size(), 3u) << "CHALLENGE, REGISTERED, DATA";
+  return out;
+}
+
+class HostileToClientTest : public ::testing::Test {
+ protected:
+  void Offer(ByteView datagram) {
+    const uint64_t sent = town_.alice().datagrams_sent();
+    town_.alice().OnDatagram(datagram);
+    ASSERT_EQ(town_.alice().datagrams_sent(), sent);
+    ASSERT_EQ(town_.alice().texts().size(), 1u);
+    ASSERT_EQ(town_.alice().state(), client::UdpState::kWorking);
+  }
+  void TearDown() override {
+    town_.world.Publish("from the relay itself");
+    town_.world.RunFor(1s);
+    EXPECT_EQ(town_.alice().texts().back(), "from the relay itself");
+  }
+  Town town_;
+};
+
+TEST_F(HostileToClientTest, EveryFlippedBitAndEveryTruncationIsIgnored) {
+  for (const Bytes& datagram : OneOfEachKindToTheClient(town_)) {
+    for (size_t bit = 0; bit < datagram.size() * 8; ++bit) {
+      Bytes bad = datagram;
+      bad[bit / 8] ^= static_cast<uint8_t>(1 << bit % 8);
+      ASSERT_NO_FATAL_FAILURE(Offer(bad)) << "bit " << bit;
+    }
+    for (size_t length = 0; length < datagram.size(); ++length) {
+      ASSERT_NO_FATAL_FAILURE(Offer(ByteView(datagram).first(length))) << "length " << length;
+    }
+  }
+}
+
+TEST_F(HostileToClientTest, ForgeriesAreIgnored) {
+  const auto kinds = OneOfEachKindToTheClient(town_);
+  SeededRandom random(98);
+  for (uint64_t i = Forgeries(); i > 0; --i) {
+    ASSERT_NO_FATAL_FAILURE(Offer(Forge(kinds, random))) << i << " before the end";
+  }
 }
 
 TEST(HostileTest, ACookieIsGoodAtItsOwnAddressOnly) {
