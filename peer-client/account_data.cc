@@ -36,7 +36,7 @@ void AccountData::Close() {
 ChatCallbacks AccountData::MakeCallbacks() {
   ChatCallbacks callbacks;
   callbacks.on_open = [this](const ChatOpened& opened) {
-    hooks_.show(out::ChatOpen{opened.peer, opened.path, opened.reopened});
+    hooks_.show(out::ChatOpen{opened.peer, opened.path, opened.reopened, opened.identity});
   };
   callbacks.on_message = [this](const ChatReceived& received) {
     const bool shown = hooks_.show(out::Chat{received.peer, received.id.Hex(), received.text,
@@ -106,6 +106,23 @@ absl::StatusOr<std::string> AccountData::Send(const std::string& peer, const std
 absl::Status AccountData::HangUp(const std::string& peer) {
   if (!chats_) return absl::NotFoundError("no account is open");
   return chats_->HangUp(peer);
+}
+
+absl::StatusOr<out::Identity> AccountData::Identity(const std::string& peer) {
+  if (!chats_) return absl::NotFoundError("no account is open");
+  P2P_ASSIGN_OR_RETURN(PeerIdentity known, chats_->Identity(peer));
+  return out::Identity{std::move(known.peer), std::move(known.state),
+                       std::move(known.safety_number)};
+}
+
+absl::Status AccountData::MarkVerified(const std::string& peer) {
+  if (!chats_) return absl::NotFoundError("no account is open");
+  return chats_->MarkVerified(peer);
+}
+
+absl::Status AccountData::TrustKey(const std::string& peer) {
+  if (!chats_) return absl::NotFoundError("no account is open");
+  return chats_->Trust(peer);
 }
 
 // Broadcasts ----------------------------------------------------------------------------------

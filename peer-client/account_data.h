@@ -38,6 +38,9 @@ class AccountData final : public PeerPort, public BroadcastPort, private Broadca
   absl::Status Introduce(const event::Introduction& introduction, const Session& session) override;
   absl::StatusOr<std::string> Send(const std::string& peer, const std::string& text) override;
   absl::Status HangUp(const std::string& peer) override;
+  absl::StatusOr<out::Identity> Identity(const std::string& peer) override;
+  absl::Status MarkVerified(const std::string& peer) override;
+  absl::Status TrustKey(const std::string& peer) override;
 
   void Attach(const event::Attached& attached, const Session& session) override;
   void RelayRestarted(const event::RelayRestarted& restarted) override;

@@ -18,9 +18,19 @@
 namespace p2p::client {
 namespace {
 
-constexpr absl::string_view kSubcommands[] = {"signup",           "login", "logout",    "list",
-                                              "request",          "send",  "send-file", "broadcast",
-                                              "broadcast-status", "watch", "verify",    "doctor"};
+constexpr absl::string_view kSubcommands[] = {"signup",
+                                              "login",
+                                              "logout",
+                                              "list",
+                                              "request",
+                                              "send",
+                                              "send-file",
+                                              "broadcast",
+                                              "broadcast-status",
+                                              "broadcast-revoke",
+                                              "watch",
+                                              "verify",
+                                              "doctor"};
 
 absl::Status Invalid(absl::string_view what, absl::string_view why) {
   return absl::InvalidArgumentError(absl::StrCat(what, ": ", why));

@@ -20,7 +20,10 @@ constexpr Duration kUnansweredPause = 2s;  // Before a broadcast without an answ
 void AppModel::Fail(const CallError& error, Now now) {
   if (!current_) return;
   const AnswerScope scope(answering_, current_->caller);
-  if (!error.answered) return LoseCurrent(error, now);
+  // Whether it counts is not known, and asking again with the same key does no harm.
+  const bool repeatable = Is<cmd::Broadcast>(current_->command) && !context_.options.one_shot &&
+                          error.code == absl::StatusCode::kUnavailable && !error.retry_after;
+  if (!error.answered || repeatable) return LoseCurrent(error, now);
   ServerCommand command = std::move(*current_);
   current_.reset();
   const bool credentials = Is<cmd::Login>(command.command);
@@ -153,6 +156,13 @@ void AppModel::OnBroadcast(const Outcome<BroadcastInfo>& result, Now now) {
   const AnswerScope scope(answering_, current_->caller);
   if (const auto* error = std::get_if<CallError>(&result)) return Fail(*error, now);
   const auto& info = std::get<BroadcastInfo>(result);
+  last_broadcast_ = info.id;
+  if (context_.options.plain && current_->caller == 0) {
+    const uint32_t ttl_s = std::get<cmd::Broadcast>(current_->command).ttl_s;
+    progress_.Follow(info.id,
+                     ttl_s > 0 ? std::chrono::seconds(ttl_s) : context_.options.timing.retention,
+                     now.mono);
+  }
   current_.reset();
   context_.out.Show(out::BroadcastSent{info.id, info.expires_at});
   Pump(now);
@@ -161,9 +171,22 @@ void AppModel::OnBroadcast(const Outcome<BroadcastInfo>& result, Now now) {
 void AppModel::OnBroadcastStatus(Outcome<out::BroadcastStatus> result, Now now) {
   if (!current_) return;
   const AnswerScope scope(answering_, current_->caller);
-  if (const auto* error = std::get_if<CallError>(&result)) return Fail(*error, now);
+  const auto* asked = std::get_if<cmd::BroadcastStatus>(&current_->command);
+  const bool silent = asked != nullptr && asked->silent;
+  if (const auto* error = std::get_if<CallError>(&result)) {
+    if (!silent) return Fail(*error, now);
+    progress_.Forget(asked->id);  // It cannot be told any more; nobody asked.
+    current_.reset();
+    return Pump(now);
+  }
   current_.reset();
-  context_.out.Show(std::move(std::get<out::BroadcastStatus>(result)));
+  auto& status = std::get<out::BroadcastStatus>(result);
+  const auto news = progress_.OnStatus(status, now.mono);
+  if (!silent) {
+    context_.out.Show(std::move(status));
+  } else if (news) {
+    context_.out.Show(*news);
+  }
   Pump(now);
 }
 
@@ -201,7 +224,7 @@ void AppModel::OnChannelEvent(const ChannelEvent& channel_event, Now now) {
                             context_.peers.Introduce(introduction, *session_.session());
                         if (status.ok())
                           return context_.control.AckIntroduction(introduction.request_id);
-                        Error(status.code(), absl::StrCat("introduction: ", status.message()));
+                        Error(status.code(), std::string(status.message()));
                       },
                       [&](const event::PenaltyNotice& notice) {
                         session_.OnPenalty(notice.penalty, now);

@@ -18,7 +18,8 @@ bool NeedsServer(const Command& command) {
   return Is<cmd::Signup>(command) || Is<cmd::Login>(command) || Is<cmd::Logout>(command) ||
          Is<cmd::List>(command) || Is<cmd::Request>(command) || Is<cmd::Approve>(command) ||
          Is<cmd::Deny>(command) || Is<cmd::Cancel>(command) || Is<cmd::Broadcast>(command) ||
-         Is<cmd::BroadcastStatus>(command) || Is<cmd::Penalties>(command);
+         Is<cmd::BroadcastStatus>(command) || Is<cmd::BroadcastRevoke>(command) ||
+         Is<cmd::Penalties>(command);
 }
 
 std::string Seconds(Duration d) {
@@ -61,7 +62,9 @@ void AppModel::OnLine(absl::string_view line, Now now) {
     std::visit(Overload{[](std::monostate) {},
                         [&](Command& command) { OnCommand(std::move(command), now); },
                         [&](TrustAnswer trust) { session_.OnTrustAnswer(trust.yes, now); },
-                        [&](KeepBroadcast& keep) { EnqueueBroadcast(std::move(keep.text), now); }},
+                        [&](KeepBroadcast& keep) {
+                          EnqueueBroadcast({std::move(keep.text), 0}, now);
+                        }},
                answer);
     return FinishIfDone();
   }
@@ -94,7 +97,7 @@ void AppModel::OnCommand(Command command, Now now, uint64_t caller) {
         !session_.attached()) {
       return prompts_.Ask(KeepBroadcast{std::move(*broadcast->text)});
     }
-    EnqueueBroadcast(std::move(*broadcast->text), now);
+    EnqueueBroadcast(std::move(*broadcast), now);
   } else if (NeedsServer(command)) {
     Enqueue(std::move(command), now);
   } else {
@@ -103,20 +106,30 @@ void AppModel::OnCommand(Command command, Now now, uint64_t caller) {
   FinishIfDone();
 }
 
-void AppModel::EnqueueBroadcast(std::string text, Now now) {
-  ServerCommand command{cmd::Broadcast{std::move(text)},
-                        HexEncode(context_.random.Array<16>()),
-                        now.mono + context_.options.timing.retention,
-                        0,
-                        answering_.value_or(0),
-                        false};
+void AppModel::EnqueueBroadcast(cmd::Broadcast broadcast, Now now) {
+  const Duration life = broadcast.ttl_s > 0 ? std::chrono::seconds(broadcast.ttl_s)
+                                            : context_.options.timing.retention;
+  ServerCommand command{std::move(broadcast),   HexEncode(context_.random.Array<16>()),
+                        now.mono + life,        0,
+                        answering_.value_or(0), false};
   if (!queue_.Push(std::move(command))) {
     return Error(absl::StatusCode::kResourceExhausted, "too many commands wait already");
   }
   Pump(now);
 }
 
+bool AppModel::NameLastBroadcast(std::string& id) {
+  if (id.empty()) id = last_broadcast_;
+  if (!id.empty()) return true;
+  Error(absl::StatusCode::kInvalidArgument, "you have sent no broadcast yet; name one by its id");
+  return false;
+}
+
 void AppModel::Enqueue(Command command, Now now) {
+  auto* status = std::get_if<cmd::BroadcastStatus>(&command);
+  auto* revoke = std::get_if<cmd::BroadcastRevoke>(&command);
+  if (status != nullptr && !NameLastBroadcast(status->id)) return;
+  if (revoke != nullptr && !NameLastBroadcast(revoke->id)) return;
   if (Is<cmd::Login>(command) || Is<cmd::Signup>(command)) queue_.DropLaterCredentials();
   const bool logging_in = session_.phase() == SessionFlow::Phase::kLoggingIn ||
                           session_.phase() == SessionFlow::Phase::kRenewing ||
@@ -130,6 +143,13 @@ void AppModel::Enqueue(Command command, Now now) {
 void AppModel::RunLocal(const Command& command, Now) {
   if (const auto* message = std::get_if<cmd::Msg>(&command)) return SendMessage(*message);
   if (const auto* hang_up = std::get_if<cmd::HangUp>(&command)) return HangUp(*hang_up);
+  if (const auto* verify = std::get_if<cmd::Verify>(&command)) {
+    return ShowIdentity(verify->peer, verify->confirm ? context_.peers.MarkVerified(verify->peer)
+                                                      : absl::OkStatus());
+  }
+  if (const auto* trust = std::get_if<cmd::Trust>(&command)) {
+    return ShowIdentity(trust->peer, context_.peers.TrustKey(trust->peer));
+  }
   if (const auto* focus = std::get_if<cmd::Focus>(&command)) return SetFocus(focus->peer);
   if (Is<cmd::Help>(command)) return context_.out.Show(out::Help{});
   if (Is<cmd::Quit>(command)) return session_.Stop(ExitCode::kOk);
@@ -149,6 +169,14 @@ void AppModel::SendMessage(const cmd::Msg& message) {
                                         ""});
   }
   Error(id.status().code(), std::string(id.status().message()));
+}
+
+void AppModel::ShowIdentity(const std::string& peer, const absl::Status& first) {
+  if (!first.ok()) return Error(first.code(), std::string(first.message()));
+  auto identity = context_.peers.Identity(peer);
+  if (!identity.ok())
+    return Error(identity.status().code(), std::string(identity.status().message()));
+  context_.out.Show(*std::move(identity));
 }
 
 void AppModel::HangUp(const cmd::HangUp& hang_up) {
@@ -256,9 +284,11 @@ void AppModel::Run(ServerCommand command, Now now) {
   } else if (Is<cmd::List>(what)) {
     context_.control.List();
   } else if (const auto* broadcast = std::get_if<cmd::Broadcast>(&what)) {
-    context_.control.Broadcast(*broadcast->text, current_->broadcast_key);
+    context_.control.Broadcast(*broadcast->text, current_->broadcast_key, broadcast->ttl_s);
   } else if (const auto* status = std::get_if<cmd::BroadcastStatus>(&what)) {
     context_.control.BroadcastStatus(status->id);
+  } else if (const auto* revoke = std::get_if<cmd::BroadcastRevoke>(&what)) {
+    context_.control.RevokeBroadcast(revoke->id);
   } else if (Is<cmd::Penalties>(what)) {
     context_.control.Penalties();
   } else if (const auto* request = std::get_if<cmd::Request>(&what)) {
@@ -325,10 +355,21 @@ void AppModel::AnswerRequest(const Command& command, Now now) {
 // Time ----------------------------------------------------------------------------------------
 
 std::optional<MonoTime> AppModel::NextDeadline() const {
-  const auto session = session_.NextDeadline();
-  const auto queue = queue_.NextDeadline();
-  if (!session) return queue;
-  return queue ? std::min(*session, *queue) : session;
+  std::optional<MonoTime> next = session_.NextDeadline();
+  // While a call is under way its answer comes first.
+  const auto progress = session_.attached() && !current_ ? progress_.NextDeadline() : std::nullopt;
+  for (const auto& other : {queue_.NextDeadline(), progress}) {
+    if (other && (!next || *other < *next)) next = other;
+  }
+  return next;
+}
+
+void AppModel::AskProgress(Now now) {
+  if (current_ || !session_.attached() || input_ended_) return;
+  const auto id = progress_.TakeDue(now.mono);
+  if (!id) return;
+  current_ = ServerCommand{cmd::BroadcastStatus{*id, true}, "", std::nullopt, 0, 0, false};
+  context_.control.BroadcastStatus(*id);
 }
 
 void AppModel::OnTimer(Now now) {
@@ -340,6 +381,7 @@ void AppModel::OnTimer(Now now) {
   queue_.ReleaseDue(now.mono);
   session_.OnTimer(now);
   Pump(now);
+  AskProgress(now);
 }
 
 }  // namespace p2p::client

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "peer-client/app/app_context.h"
+#include "peer-client/app/broadcast_progress.h"
 #include "peer-client/app/command_queue.h"
 #include "peer-client/app/prompt_flow.h"
 #include "peer-client/app/request_book.h"
@@ -63,10 +64,14 @@ class AppModel {
 
  private:
   void Enqueue(Command command, Now now);
-  void EnqueueBroadcast(std::string text, Now now);
+  void EnqueueBroadcast(cmd::Broadcast broadcast, Now now);
+  // False: there is none, and that was said.
+  bool NameLastBroadcast(std::string& id);
+  void AskProgress(Now now);
   void RunLocal(const Command& command, Now now);
   void SendMessage(const cmd::Msg& message);
   void HangUp(const cmd::HangUp& hang_up);
+  void ShowIdentity(const std::string& peer, const absl::Status& first);
   void SetFocus(std::string peer);
 
   enum class Readiness { kWait, kRun, kRefuse };
@@ -92,6 +97,8 @@ class AppModel {
   std::optional<ServerCommand> current_;  // The call that is under way.
   std::optional<uint64_t> answering_;
   std::string focus_;
+  std::string last_broadcast_;  // Sent by this process.
+  BroadcastProgress progress_;  // Plain face only.
   bool input_ended_ = false;
 };
 

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
 namespace p2p::client {
@@ -62,6 +63,16 @@ Command ParseTalk(absl::string_view name, absl::string_view rest) {
   return cmd::HangUp{std::string(TakeWord(rest))};
 }
 
+Command ParseIdentity(absl::string_view name, absl::string_view rest) {
+  const std::string peer(TakeWord(rest));
+  const bool confirm = name == "/verify" && absl::EqualsIgnoreCase(TakeWord(rest), "ok");
+  if (peer.empty()) {
+    return Usage(name == "/trust" ? "/trust NAME" : "/verify NAME, then /verify NAME ok");
+  }
+  if (name == "/trust") return cmd::Trust{peer};
+  return cmd::Verify{peer, confirm};
+}
+
 }  // namespace
 
 Command ParseSlash(absl::string_view line) {
@@ -77,8 +88,11 @@ Command ParseSlash(absl::string_view line) {
   if (name == "/accept-file") return cmd::AcceptFile{std::string(TakeWord(rest))};
   if (name == "/broadcast") {
     if (rest.empty()) return cmd::Broadcast{};
-    return cmd::Broadcast{std::string(rest)};
+    return cmd::Broadcast{std::string(rest), 0};
   }
+  if (name == "/status") return cmd::BroadcastStatus{std::string(TakeWord(rest)), false};
+  if (name == "/revoke") return cmd::BroadcastRevoke{std::string(TakeWord(rest))};
+  if (name == "/verify" || name == "/trust") return ParseIdentity(name, rest);
   if (name == "/help") return cmd::Help{};
   if (name == "/quit" || name == "/exit") return cmd::Quit{};
   if (name == "/request" || name == "/msg" || name == "/sendfile" || name == "/chat" ||

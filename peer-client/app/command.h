@@ -47,14 +47,29 @@ struct Msg {
   std::string peer;
   std::string text;
 };
+// The number to compare with the peer; `confirm`: it was compared and is the same.
+struct Verify {
+  std::string peer;
+  bool confirm = false;
+};
+// Takes a peer's changed key.
+struct Trust {
+  std::string peer;
+};
 struct HangUp {
   std::string peer;  // Empty: the conversation in view.
 };
 struct Broadcast {
   std::optional<std::string> text;  // Not set: asked for with a prompt.
+  uint32_t ttl_s = 0;               // 0: as long as the server keeps it.
 };
-// Who has received a broadcast of one's own.
+// Who has received a broadcast of one's own. Empty id: the last one sent.
 struct BroadcastStatus {
+  std::string id;
+  bool silent = false;  // Only to tell how far it got.
+};
+// Takes one's own broadcast back. Empty id: the last one sent.
+struct BroadcastRevoke {
   std::string id;
 };
 // What one was penalised for.
@@ -78,10 +93,11 @@ struct Bad {
 
 }  // namespace cmd
 
-using Command = std::variant<cmd::Signup, cmd::Login, cmd::Logout, cmd::List, cmd::Request,
-                             cmd::Approve, cmd::Deny, cmd::Cancel, cmd::Msg, cmd::HangUp,
-                             cmd::Broadcast, cmd::BroadcastStatus, cmd::Penalties, cmd::SendFile,
-                             cmd::AcceptFile, cmd::Focus, cmd::Help, cmd::Quit, cmd::Bad>;
+using Command =
+    std::variant<cmd::Signup, cmd::Login, cmd::Logout, cmd::List, cmd::Request, cmd::Approve,
+                 cmd::Deny, cmd::Cancel, cmd::Msg, cmd::Verify, cmd::Trust, cmd::HangUp,
+                 cmd::Broadcast, cmd::BroadcastStatus, cmd::BroadcastRevoke, cmd::Penalties,
+                 cmd::SendFile, cmd::AcceptFile, cmd::Focus, cmd::Help, cmd::Quit, cmd::Bad>;
 
 // Reads "/request bob hello". Anything that is not a known command, or lacks an argument, is Bad
 // with a message that says what is expected. Pure.

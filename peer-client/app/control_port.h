@@ -163,9 +163,11 @@ class ControlPort {
   virtual void Logout() = 0;  // -> OnLogout
   virtual void List() = 0;    // All pages. -> OnList
   virtual void Request(const std::string& peer, bool is_address, const std::string& reason,
-                       const PeerOffer& offer) = 0;                             // -> OnRequest
-  virtual void Broadcast(const std::string& text, const std::string& key) = 0;  // -> OnBroadcast
+                       const PeerOffer& offer) = 0;  // -> OnRequest
+  // `ttl_s` 0: the longest. -> OnBroadcast
+  virtual void Broadcast(const std::string& text, const std::string& key, uint32_t ttl_s) = 0;
   virtual void BroadcastStatus(const std::string& id) = 0;  // -> OnBroadcastStatus
+  virtual void RevokeBroadcast(const std::string& id) = 0;  // -> OnBroadcastStatus
   virtual void Penalties() = 0;                             // -> OnPenalties
   // Opens the channel and sends Attach. -> OnChannelEvent..., OnChannelEnd once.
   virtual void Attach(uint16_t chat_port) = 0;

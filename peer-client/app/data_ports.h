@@ -27,6 +27,10 @@ class PeerPort {
   // Journals the message for `peer`; its id. NotFound without a conversation.
   virtual absl::StatusOr<std::string> Send(const std::string& peer, const std::string& text) = 0;
   virtual absl::Status HangUp(const std::string& peer) = 0;
+  // What is known of the peer's key. NotFound: never talked with.
+  virtual absl::StatusOr<out::Identity> Identity(const std::string& peer) = 0;
+  virtual absl::Status MarkVerified(const std::string& peer) = 0;
+  virtual absl::Status TrustKey(const std::string& peer) = 0;
 };
 
 // Broadcasts, over UDP and the channel, for one account.

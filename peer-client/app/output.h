@@ -79,6 +79,13 @@ struct ChatOpen {
   std::string peer;
   std::string path;
   bool reopened = false;
+  std::string identity;  // State of the peer's key, as in Identity.
+};
+// What is known of a peer's key.
+struct Identity {
+  std::string peer;
+  std::string state;          // unverified, verified, new-person, changed.
+  std::string safety_number;  // 60 digits; with a changed key, of that one.
 };
 struct Chat {
   std::string peer;
@@ -124,6 +131,13 @@ struct BroadcastStatus {
   uint32_t delivered = 0;
   std::vector<Delivery> deliveries;
 };
+// How far one's own broadcast got; told to a person while it changes.
+struct BroadcastProgress {
+  std::string id;
+  uint32_t due = 0;
+  uint32_t delivered = 0;
+  Duration left{};  // Until newcomers get it no more.
+};
 // One's own penalties that still count.
 struct Penalties {
   struct Entry {
@@ -162,9 +176,10 @@ struct Help {};
 using Output =
     std::variant<out::Connected, out::Retry, out::SignedUp, out::LoggedIn, out::LoggedOut,
                  out::Active, out::PeerRequest, out::RequestSent, out::RequestOutcome,
-                 out::ChatOpen, out::Chat, out::Receipt, out::ChatClosed, out::Broadcast,
-                 out::BroadcastSent, out::BroadcastStatus, out::Penalties, out::Penalised,
-                 out::Error, out::Prompt, out::PromptDone, out::Notice, out::Help>;
+                 out::ChatOpen, out::Identity, out::Chat, out::Receipt, out::ChatClosed,
+                 out::Broadcast, out::BroadcastSent, out::BroadcastStatus, out::BroadcastProgress,
+                 out::Penalties, out::Penalised, out::Error, out::Prompt, out::PromptDone,
+                 out::Notice, out::Help>;
 
 // Where the model's output goes: a face. Must not call the model back before returning.
 class OutputSink {

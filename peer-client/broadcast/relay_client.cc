@@ -213,8 +213,15 @@ bool RelayClient::Seal(const std::function<void(wire::SpanWriter&)>& write, Data
 }
 
 void RelayClient::SendPing(Datagrams& out) {
+  // From an address that the relay does not know a PING must be worth a challenge.
+  static constexpr std::array<uint8_t, wire::kPathTokenSize> kPadding{};
   const wire::PingFrame ping{random_.Array<wire::kPingTokenSize>()};
-  Seal([&](wire::SpanWriter& frames) { ping.SerializeTo(frames); }, out);
+  Seal(
+      [&](wire::SpanWriter& frames) {
+        ping.SerializeTo(frames);
+        wire::WriteFrame(frames, wire::FrameType::kPad, kPadding);
+      },
+      out);
 }
 
 Duration RelayClient::Spread(Duration d) {

@@ -10,11 +10,26 @@
 #include "common/base/log.h"
 #include "common/net/file.h"
 #include "peer-client/chat/chat_manager_impl.h"
+#include "peer-client/chat/safety_number.h"
 
 namespace p2p::client {
 namespace {
 
 constexpr size_t kMaxEnded = 256;
+
+std::string StateOf(const KnownPeer& known) {
+  if (known.offered) return "changed";
+  if (known.verified) return "verified";
+  return known.namesake ? "new-person" : "unverified";
+}
+
+absl::Status KeyChanged(const std::string& name) {
+  return absl::FailedPreconditionError(absl::StrCat(
+      "the key of ", name,
+      " is not the one you know. A new device or a reinstalled client does that; "
+      "so does somebody who stands between you. Compare the number of /verify ",
+      name, " with ", name, " by another way; if it is the same, /trust ", name, " and ask again"));
+}
 
 absl::Status NoConversation(absl::string_view peer, absl::StatusCode code) {
   return absl::Status(
@@ -38,7 +53,8 @@ absl::string_view ReceiptStateName(ReceiptState state) {
 ChatManager::Impl::Impl(asio::io_context& io, const crypto::PublicKey& device_key,
                         const config::Timing& timing, const Clock& clock, Random& random,
                         ChatOptions options, ChatCallbacks callbacks,
-                        std::shared_ptr<const net::PeerTlsContext> tls, LinkRecordStore store)
+                        std::shared_ptr<const net::PeerTlsContext> tls, LinkRecordStore store,
+                        KnownPeers known)
     : io_(io),
       device_key_(device_key),
       timing_(timing),
@@ -47,7 +63,8 @@ ChatManager::Impl::Impl(asio::io_context& io, const crypto::PublicKey& device_ke
       options_(std::move(options)),
       callbacks_(std::move(callbacks)),
       tls_(std::move(tls)),
-      store_(std::move(store)) {}
+      store_(std::move(store)),
+      known_(std::move(known)) {}
 
 absl::Status ChatManager::Impl::LoadLinks() {
   P2P_ASSIGN_OR_RETURN(LinkRecordStore::Loaded loaded, store_.Load());
@@ -58,6 +75,10 @@ absl::Status ChatManager::Impl::LoadLinks() {
       continue;
     }
     const std::string id = record.id.Hex();
+    // Approved with the key it has, whatever came later; only who is unknown is pinned.
+    if (known_.Find(record.peer.uid) == nullptr) {
+      P2P_RETURN_IF_ERROR(known_.Meet(record.peer, record.me.uid).status());
+    }
     const auto link = AddLink(std::move(record));
     if (!link.ok()) {
       LogWarning("link_not_loaded", {{"id", id}, {"error", link.status().message()}});
@@ -117,11 +138,15 @@ absl::StatusOr<Link*> ChatManager::Impl::AddLink(LinkRecord record) {
 void ChatManager::Impl::RemoveLink(const RequestId& id) {
   guard_.Remove(id);
   links_.erase(id);
-  ended_.push_back(id);
-  if (ended_.size() > kMaxEnded) ended_.pop_front();
+  RememberEnded(id);
   const absl::Status removed = store_.Remove(id);
   // It ends by itself with the approval; a restart before that would dial once more.
   if (!removed.ok()) LogWarning("link_record_not_removed", {{"error", removed.message()}});
+}
+
+void ChatManager::Impl::RememberEnded(const RequestId& id) {
+  ended_.push_back(id);
+  if (ended_.size() > kMaxEnded) ended_.pop_front();
 }
 
 void ChatManager::Impl::ArmExpiry(Link& link) {
@@ -166,6 +191,12 @@ absl::Status ChatManager::Impl::OnIntroduction(ByteView signed_object, ByteView 
   const wire::IntroNonce nonce = checked.role == LinkRole::kRequester
                                      ? checked.introduction.requester.nonce
                                      : checked.introduction.target.nonce;
+  P2P_ASSIGN_OR_RETURN(const auto verdict, known_.Meet(record.peer, record.me.uid));
+  if (verdict == KnownPeers::Verdict::kChanged) {
+    nonces_.Remove(nonce);
+    RememberEnded(id);
+    return KeyChanged(record.peer.name);
+  }
   P2P_RETURN_IF_ERROR(store_.Put(record));
   const auto link = AddLink(std::move(record));
   if (!link.ok()) {
@@ -253,6 +284,27 @@ absl::Status ChatManager::Impl::HangUp(absl::string_view peer) {
   return absl::OkStatus();
 }
 
+absl::StatusOr<PeerIdentity> ChatManager::Impl::Identity(absl::string_view peer) const {
+  const KnownPeer* known = known_.Find(peer);
+  if (known == nullptr) {
+    return absl::NotFoundError(absl::StrCat("you have never talked with ", peer));
+  }
+  return PeerIdentity{
+      .peer = known->name,
+      .state = StateOf(*known),
+      .safety_number = SafetyNumber({known->my_uid, device_key_},
+                                    {known->uid, known->offered.value_or(known->key)})};
+}
+
+std::string ChatManager::Impl::IdentityState(const Link& link) const {
+  const KnownPeer* known = known_.Find(link.record.peer.uid);
+  // A link goes on with the key it was approved with.
+  if (known == nullptr || known->key != link.record.peer.device_key) return "unverified";
+  KnownPeer as_approved = *known;
+  as_approved.offered.reset();
+  return StateOf(as_approved);
+}
+
 std::vector<std::string> ChatManager::Impl::Peers() const {
   std::vector<std::string> out;
   for (const auto& [id, link] : links_) {
@@ -278,9 +330,11 @@ absl::StatusOr<std::unique_ptr<ChatManager>> ChatManager::Create(
   static DiskStorage disk;  // Stateless.
   P2P_ASSIGN_OR_RETURN(LinkRecordStore store,
                        LinkRecordStore::Open(disk, absl::StrCat(options.state_dir, "/links")));
-  const auto impl =
-      std::make_shared<Impl>(io, device_key.public_key(), timing, clock, random, std::move(options),
-                             std::move(callbacks), std::move(tls), std::move(store));
+  P2P_ASSIGN_OR_RETURN(KnownPeers known,
+                       KnownPeers::Open(disk, absl::StrCat(options.state_dir, "/known_peers")));
+  const auto impl = std::make_shared<Impl>(io, device_key.public_key(), timing, clock, random,
+                                           std::move(options), std::move(callbacks), std::move(tls),
+                                           std::move(store), std::move(known));
   P2P_RETURN_IF_ERROR(impl->LoadLinks());
   return std::unique_ptr<ChatManager>(new ChatManager(impl));
 }
@@ -301,6 +355,13 @@ absl::StatusOr<MessageId> ChatManager::Send(absl::string_view peer, absl::string
 }
 void ChatManager::MarkShown(absl::string_view peer, MessageId id) { impl_->MarkShown(peer, id); }
 absl::Status ChatManager::HangUp(absl::string_view peer) { return impl_->HangUp(peer); }
+absl::StatusOr<PeerIdentity> ChatManager::Identity(absl::string_view peer) const {
+  return impl_->Identity(peer);
+}
+absl::Status ChatManager::MarkVerified(absl::string_view peer) {
+  return impl_->known().MarkVerified(peer);
+}
+absl::Status ChatManager::Trust(absl::string_view peer) { return impl_->known().Trust(peer); }
 std::vector<std::string> ChatManager::Peers() const { return impl_->Peers(); }
 bool ChatManager::IsOpen(absl::string_view peer) const { return impl_->IsOpen(peer); }
 

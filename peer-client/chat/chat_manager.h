@@ -30,6 +30,7 @@ struct ChatOpened {
   std::string peer;       // Username as spelled in the introduction.
   std::string path;       // "dialled 10.0.0.7:4400", for people.
   bool reopened = false;  // Not the first connection of this link.
+  std::string identity;   // State of the peer's key, as in PeerIdentity.
 };
 
 struct ChatReceived {
@@ -50,6 +51,15 @@ struct ChatClosed {
   std::string peer;
   std::string reason;    // For people; may hold untrusted text: render before showing.
   bool for_good = true;  // False: the link lives on and is dialled or waited for again.
+};
+
+// What is known of a peer's device key.
+struct PeerIdentity {
+  std::string peer;
+  // "unverified"; "verified"; "new-person": somebody else had the name before; "changed": refused
+  // until Trust.
+  std::string state;
+  std::string safety_number;  // 60 digits; with a changed key, of that one.
 };
 
 struct DialFailed {
@@ -101,6 +111,8 @@ class ChatManager {
   // by name, device key and a nonce we made; writes the link record (fsync) and starts connecting.
   // OK means: send IntroductionAck. The same introduction again is OK and changes nothing.
   // InvalidArgument or FailedPrecondition: it is not for us or is altered; do not acknowledge.
+  // FailedPrecondition too when the peer's key is not the one of before: the message explains it,
+  // and a repeat is only acknowledged.
   // Other codes: the disk; the server sends it again at the next attach.
   absl::Status OnIntroduction(ByteView signed_object, ByteView signature,
                               ByteView introducer_public_key, absl::string_view my_username);
@@ -116,6 +128,12 @@ class ChatManager {
   // Ends the conversation; a new one needs a new approval. The peer is told when it is connected,
   // or when it next is. NotFound: no conversation with this peer.
   absl::Status HangUp(absl::string_view peer);
+
+  // NotFound: never introduced. MarkVerified: the user has compared the number. Trust: a changed
+  // key is taken; FailedPrecondition without one.
+  absl::StatusOr<PeerIdentity> Identity(absl::string_view peer) const;
+  absl::Status MarkVerified(absl::string_view peer);
+  absl::Status Trust(absl::string_view peer);
 
   // Peers with a live link, connected or not, sorted.
   std::vector<std::string> Peers() const;

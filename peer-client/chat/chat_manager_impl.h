@@ -10,6 +10,7 @@
 #include "peer-client/chat/knock_guard.h"
 #include "peer-client/chat/link.h"
 #include "peer-client/chat/link_listener.h"
+#include "peer-client/state/known_peers.h"
 
 namespace p2p::client {
 
@@ -19,7 +20,7 @@ class ChatManager::Impl final : public LinkConnection::Owner,
  public:
   Impl(asio::io_context& io, const crypto::PublicKey& device_key, const config::Timing& timing,
        const Clock& clock, Random& random, ChatOptions options, ChatCallbacks callbacks,
-       std::shared_ptr<const net::PeerTlsContext> tls, LinkRecordStore store);
+       std::shared_ptr<const net::PeerTlsContext> tls, LinkRecordStore store, KnownPeers known);
 
   DiskStorage& storage() { return storage_; }
   absl::Status LoadLinks();
@@ -33,6 +34,8 @@ class ChatManager::Impl final : public LinkConnection::Owner,
   absl::StatusOr<MessageId> Send(absl::string_view peer, absl::string_view text);
   void MarkShown(absl::string_view peer, MessageId id);
   absl::Status HangUp(absl::string_view peer);
+  absl::StatusOr<PeerIdentity> Identity(absl::string_view peer) const;
+  KnownPeers& known() { return known_; }
   std::vector<std::string> Peers() const;
   bool IsOpen(absl::string_view peer) const;
 
@@ -49,6 +52,8 @@ class ChatManager::Impl final : public LinkConnection::Owner,
   absl::Status ReplaceOlder(const Link& link);
   absl::Status CarryOver(Link& from, Link& to);
   void RemoveLink(const RequestId& id);
+  void RememberEnded(const RequestId& id);
+  std::string IdentityState(const Link& link) const;
   void ArmExpiry(Link& link);
   template <class F>
   void Emit(F call);
@@ -83,6 +88,7 @@ class ChatManager::Impl final : public LinkConnection::Owner,
   const std::shared_ptr<const net::PeerTlsContext> tls_;
   DiskStorage storage_;
   LinkRecordStore store_;
+  KnownPeers known_;
   KnockGuard guard_;
   NonceMemory nonces_;
   std::shared_ptr<LinkListener> listener_;

@@ -249,7 +249,8 @@ void ChatManager::Impl::OnOpen(Link& link, LinkConnection& connection) {
   }
   const ChatOpened opened{.peer = link.record.peer.name,
                           .path = connection.path(),
-                          .reopened = std::exchange(link.opened_before, true)};
+                          .reopened = std::exchange(link.opened_before, true),
+                          .identity = IdentityState(link)};
   Emit([opened](const ChatCallbacks& c) { c.on_open(opened); });
   connection.Wake();
 }

@@ -97,6 +97,14 @@ Json Render(const out::ChatOpen& o) {
   j["peer"] = o.peer;
   j["path"] = o.path;
   if (o.reopened) j["reopened"] = true;
+  if (!o.identity.empty()) j["identity"] = o.identity;
+  return j;
+}
+Json Render(const out::Identity& o) {
+  Json j = Event("identity");
+  j["peer"] = o.peer;
+  j["state"] = o.state;
+  j["safety_number"] = o.safety_number;
   return j;
 }
 Json Render(const out::Chat& o) {
@@ -155,6 +163,14 @@ Json Render(const out::BroadcastStatus& o) {
   }
   return j;
 }
+Json Render(const out::BroadcastProgress& o) {
+  Json j = Event("broadcast_progress");
+  j["id"] = o.id;
+  j["due"] = o.due;
+  j["delivered"] = o.delivered;
+  j["left_s"] = std::chrono::duration<double>(o.left).count();
+  return j;
+}
 Json Render(const out::Penalties& o) {
   Json j = Event("penalties");
   j["penalties"] = Json::array();
@@ -190,6 +206,8 @@ Json Render(const out::PromptDone&) { return nullptr; }
 Json Render(const out::Notice&) { return nullptr; }
 Json Render(const out::Help&) { return nullptr; }
 
+constexpr uint32_t kMaxTtl = 1800;  // Seconds; of proto/p2p/v1/broadcast.proto.
+
 // Texts of a command's fields; remembers whether one was of another type or missing.
 class Fields {
  public:
@@ -200,6 +218,16 @@ class Fields {
     if (found->is_string()) return found->get<std::string>();
     problem_ = absl::StrCat("field ", name, " must be a text");
     return "";
+  }
+  // 0 when it is not there.
+  uint32_t Small(const char* name, uint32_t most) {
+    const auto found = object_.find(name);
+    if (found == object_.end() || found->is_null()) return 0;
+    if (found->is_number_unsigned() && found->get<uint64_t>() <= most) {
+      return found->get<uint32_t>();
+    }
+    problem_ = absl::StrCat("field ", name, " must be a whole number up to ", most);
+    return 0;
   }
   std::string Required(const char* name) {
     if (!object_.contains(name) && problem_.empty()) problem_ = absl::StrCat("no field ", name);
@@ -239,9 +267,18 @@ Command Build(const std::string& name, Fields& f) {
     cmd::Msg message{f.Required("peer"), f.Required("text")};
     return f.Checked(std::move(message));
   }
+  if (name == "verify") return f.Checked(cmd::Verify{f.Required("peer"), false});
+  if (name == "verified") return f.Checked(cmd::Verify{f.Required("peer"), true});
+  if (name == "trust") return f.Checked(cmd::Trust{f.Required("peer")});
   if (name == "hangup") return f.Checked(cmd::HangUp{f.Required("peer")});
-  if (name == "broadcast") return f.Checked(cmd::Broadcast{f.Required("text")});
-  if (name == "broadcast_status") return f.Checked(cmd::BroadcastStatus{f.Required("id")});
+  if (name == "broadcast") {
+    cmd::Broadcast broadcast{f.Required("text"), f.Small("ttl_s", kMaxTtl)};
+    return f.Checked(std::move(broadcast));
+  }
+  if (name == "broadcast_status") {
+    return f.Checked(cmd::BroadcastStatus{f.Required("id"), false});
+  }
+  if (name == "broadcast_revoke") return f.Checked(cmd::BroadcastRevoke{f.Required("id")});
   if (name == "sendfile") {
     cmd::SendFile file{f.Required("peer"), f.Required("path")};
     return f.Checked(std::move(file));

@@ -7,6 +7,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "common/base/text.h"
 
 namespace p2p::client {
@@ -17,17 +18,37 @@ constexpr absl::string_view kMenu = "1) list of active clients  2) broadcast a m
 constexpr absl::string_view kHelp =
     "  1, /list                     who is active\n"
     "  2, /broadcast TEXT           tell everybody; kept for half an hour\n"
+    "  /status, /revoke [ID]        who has your last broadcast; take it back\n"
     "  /request NAME-or-ADDRESS [REASON]   ask somebody for a conversation\n"
     "  y, n  (/approve, /deny NAME)  answer somebody who asks you\n"
     "  /cancel NAME                 take a request back\n"
     "  /msg NAME TEXT               say something; /chat NAME keeps NAME in view\n"
     "  /back, /hangup NAME          leave the view; end the conversation\n"
+    "  /verify NAME                 be sure that NAME is who you think; /trust NAME: a new key\n"
     "  /login, /signup, /logout     accounts; passwords are asked for and never shown\n"
     "  /penalties                   what you were penalised for, and what to do\n"
     "  /quit                        leave; you stay logged in for the next start\n";
 
 std::string Line(absl::string_view untrusted) {
   return RenderUntrusted(untrusted, TextKind::kLine);
+}
+
+// The first few of those who do not have it yet.
+std::string StillMissing(const out::BroadcastStatus& status) {
+  constexpr size_t kNamed = 10;
+  std::vector<std::string> names;
+  size_t more = 0;
+  for (const auto& delivery : status.deliveries) {
+    if (delivery.state != "queued") continue;
+    if (names.size() < kNamed) {
+      names.push_back(Line(delivery.username));
+    } else {
+      ++more;
+    }
+  }
+  std::string text = absl::StrJoin(names, ", ");
+  if (more > 0) absl::StrAppend(&text, " and ", more, " more");
+  return text;
 }
 
 std::string LocalTime(WallTime t, const char* format) {
@@ -159,6 +180,15 @@ struct Renderer {
     if (o.reopened) return Info(absl::StrCat(peer, " is connected again (", Line(o.path), ")."));
     std::string text = Info(absl::StrCat(
         "Talking with ", Bold(peer), ", directly and encrypted end to end (", Line(o.path), ")."));
+    if (o.identity == "verified") text += Info(absl::StrCat(peer, " is verified."));
+    if (o.identity == "unverified") {
+      text += Info(absl::StrCat("Not verified yet; /verify ", peer, " shows how."));
+    }
+    if (o.identity == "new-person") {
+      text +=
+          Problem(absl::StrCat("A new person: somebody else was ", peer,
+                               " when you last talked. /verify ", peer, " shows how to be sure."));
+    }
     if (style.focus == o.peer) {
       absl::StrAppend(&text, "What you type now goes to ", peer,
                       ". /back returns to the menu, /list and /broadcast work too.\n");
@@ -189,8 +219,33 @@ struct Renderer {
                              Clock(o.expires_at), "."));
   }
   std::string operator()(const out::BroadcastStatus& o) const {
-    return Info(absl::StrCat("Broadcast ", Line(o.id), ": ", o.delivered, " of ", o.due,
-                             " have it.", o.revoked ? " It was taken back." : ""));
+    std::string text = Info(absl::StrCat("Broadcast ", Line(o.id), ": ", o.delivered, " of ", o.due,
+                                         " have it.", o.revoked ? " It was taken back." : ""));
+    const std::string missing = StillMissing(o);
+    return missing.empty() ? text : text + Info(absl::StrCat("Not yet: ", missing, "."));
+  }
+  std::string operator()(const out::Identity& o) const {
+    const std::string peer = Line(o.peer);
+    std::string text = Info(absl::StrCat("Your safety number with ", peer, ":"));
+    for (size_t i = 0; i < o.safety_number.size(); i += 5) {
+      absl::StrAppend(&text, i % 20 == 0 ? "    " : " ", Line(o.safety_number.substr(i, 5)),
+                      i % 20 == 15 ? "\n" : "");
+    }
+    if (o.state == "verified") return text + Info(absl::StrCat(peer, " is verified."));
+    if (o.state == "changed") {
+      return text +
+             Problem(absl::StrCat("The key of ", peer,
+                                  " has CHANGED; this number is of the new one.")) +
+             Info(absl::StrCat("If ", peer, " reads the same one to you, /trust ", peer,
+                               " takes it."));
+    }
+    return text +
+           Info(absl::StrCat("Let ", peer, " read it to you, by voice or side by side. If it ",
+                             "is the same: /verify ", peer, " ok"));
+  }
+  std::string operator()(const out::BroadcastProgress& o) const {
+    const auto minutes = std::chrono::ceil<std::chrono::minutes>(o.left).count();
+    return Info(absl::StrCat("Delivered ", o.delivered, "/", o.due, ", ", minutes, " min left."));
   }
   std::string operator()(const out::Penalties& o) const {
     if (o.entries.empty()) return Info("You have no penalties.");

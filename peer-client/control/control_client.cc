@@ -129,7 +129,7 @@ class ControlClient::Impl {
   void OnHello(const grpc::ClientContext& context, const grpc::Status& status,
                const v1::HelloResponse& response) {
     if (!status.ok()) {
-      CallError error = ToCallError(status, AnsweredByPeer(context));
+      CallError error = ToCallError(status, AnsweredByPeer(context, status));
       if (seen_->refused()) error.changed_fingerprint = seen_->fingerprint();
       return events_.OnHello(std::move(error));
     }
@@ -165,7 +165,7 @@ class ControlClient::Impl {
         NewContext(options_.timing.rpc_deadline), std::move(request), start,
         [convert, deliver](const grpc::ClientContext& context, const grpc::Status& status,
                            const Response& response) {
-          if (!status.ok()) return deliver(ToCallError(status, AnsweredByPeer(context)));
+          if (!status.ok()) return deliver(ToCallError(status, AnsweredByPeer(context, status)));
           deliver(convert(response));
         });
   }
@@ -211,6 +211,8 @@ class ControlClient::Impl {
     current_->Start(*peering_);
     v1::ClientEvent event;
     event.mutable_attach()->set_take_over(options_.take_over);
+    event.mutable_attach()->set_keepalive_ms(
+        static_cast<uint32_t>(Ms(options_.timing.client_keepalive)));
     event.mutable_attach()->mutable_chat_endpoint()->set_port(chat_port);
     current_->Send(std::move(event));
     attach_timer_.expires_after(std::chrono::duration_cast<std::chrono::steady_clock::duration>(
@@ -240,7 +242,7 @@ class ControlClient::Impl {
     const auto found = streams_.find(id);
     P2P_CHECK(found != streams_.end());
     const bool was_current = current_ != nullptr && current_id_ == id;
-    const bool answered = status.ok() || AnsweredByPeer(found->second->context());
+    const bool answered = status.ok() || AnsweredByPeer(found->second->context(), status);
     streams_.erase(found);
     if (!was_current) return;
     current_ = nullptr;
@@ -429,10 +431,11 @@ void ControlClient::Request(const std::string& peer, bool is_address, const std:
       [impl](Outcome<RequestInfo> result) { impl->events_.OnRequest(std::move(result)); });
 }
 
-void ControlClient::Broadcast(const std::string& text, const std::string& key) {
+void ControlClient::Broadcast(const std::string& text, const std::string& key, uint32_t ttl_s) {
   v1::BroadcastRequest request;
   request.set_text(text);
   request.set_idempotency_key(key);
+  request.set_ttl_seconds(ttl_s);
   Impl* const impl = impl_.get();
   impl->Call<v1::BroadcastResponse>(
       std::move(request),
@@ -455,6 +458,25 @@ void ControlClient::BroadcastStatus(const std::string& id) {
         impl->broadcasts_->async()->GetBroadcast(c, q, r, std::move(f));
       },
       [](const v1::GetBroadcastResponse& response) { return ToBroadcastStatus(response); },
+      [impl](Outcome<out::BroadcastStatus> result) {
+        impl->events_.OnBroadcastStatus(std::move(result));
+      });
+}
+
+void ControlClient::RevokeBroadcast(const std::string& id) {
+  v1::RevokeBroadcastRequest request;
+  request.set_broadcast_id(id);
+  Impl* const impl = impl_.get();
+  impl->Call<v1::RevokeBroadcastResponse>(
+      std::move(request),
+      [impl](auto* c, auto* q, auto* r, auto f) {
+        impl->broadcasts_->async()->RevokeBroadcast(c, q, r, std::move(f));
+      },
+      [](const v1::RevokeBroadcastResponse& response) {
+        v1::GetBroadcastResponse status;
+        *status.mutable_broadcast() = response.broadcast();
+        return ToBroadcastStatus(status);
+      },
       [impl](Outcome<out::BroadcastStatus> result) {
         impl->events_.OnBroadcastStatus(std::move(result));
       });

@@ -73,8 +73,9 @@ class ControlClient final : public ControlPort {
   void List() override;
   void Request(const std::string& peer, bool is_address, const std::string& reason,
                const PeerOffer& offer) override;
-  void Broadcast(const std::string& text, const std::string& key) override;
+  void Broadcast(const std::string& text, const std::string& key, uint32_t ttl_s) override;
   void BroadcastStatus(const std::string& id) override;
+  void RevokeBroadcast(const std::string& id) override;
   void Penalties() override;
   void Attach(uint16_t chat_port) override;
   void Approve(const std::string& request_id, const PeerOffer& offer) override;

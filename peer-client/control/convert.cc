@@ -126,8 +126,17 @@ std::string DescribeTransport(const grpc::Status& status) {
   return text.empty() ? "no answer" : text;
 }
 
-bool AnsweredByPeer(const grpc::ClientContext& context) {
-  return absl::StrContains(context.debug_error_string(), "Error received from peer");
+bool AnsweredByPeer(const grpc::ClientContext& context, const grpc::Status& status) {
+  // gRPC says "from peer" also of a status that it made up when the connection broke.
+  static constexpr absl::string_view kMadeUp[] = {
+      "Socket closed",   "Connection reset by peer", "Broken pipe",    "Transport closed",
+      "GOAWAY received", "keepalive watchdog",       "Stream removed", "Endpoint read failed"};
+  const bool broke =
+      status.error_code() == grpc::StatusCode::UNAVAILABLE &&
+      std::any_of(std::begin(kMadeUp), std::end(kMadeUp), [&](absl::string_view text) {
+        return absl::StartsWith(status.error_message(), text);
+      });
+  return !broke && absl::StrContains(context.debug_error_string(), "Error received from peer");
 }
 
 std::vector<Choice> ToChoices(const google::protobuf::RepeatedField<int>& choices) {

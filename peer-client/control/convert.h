@@ -17,7 +17,7 @@ namespace p2p::client {
 CallError ToCallError(const grpc::Status& status, bool answered);
 
 // True when the status came over the wire, and was not made up by the library for want of one.
-bool AnsweredByPeer(const grpc::ClientContext& context);
+bool AnsweredByPeer(const grpc::ClientContext& context, const grpc::Status& status);
 
 // The library's words for a broken connection in words for people.
 std::string DescribeTransport(const grpc::Status& status);

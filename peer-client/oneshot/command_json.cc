@@ -33,10 +33,18 @@ struct Renderer {
     return {{"cmd", "msg"}, {"peer", c.peer}, {"text", c.text}};
   }
   Json operator()(const cmd::Broadcast& c) const {
-    return {{"cmd", "broadcast"}, {"text", c.text.value_or("")}};
+    Json json{{"cmd", "broadcast"}, {"text", c.text.value_or("")}};
+    if (c.ttl_s > 0) json["ttl_s"] = c.ttl_s;
+    return json;
   }
   Json operator()(const cmd::BroadcastStatus& c) const {
     return {{"cmd", "broadcast_status"}, {"id", c.id}};
+  }
+  Json operator()(const cmd::Verify& c) const {
+    return {{"cmd", c.confirm ? "verified" : "verify"}, {"peer", c.peer}};
+  }
+  Json operator()(const cmd::BroadcastRevoke& c) const {
+    return {{"cmd", "broadcast_revoke"}, {"id", c.id}};
   }
   template <class Other>
   Json operator()(const Other&) const {

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "CLI/CLI.hpp"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "common/base/check.h"
@@ -21,10 +22,16 @@ namespace {
 constexpr size_t kMaxInput = 1 << 17;  // The server's limits are below.
 
 constexpr std::pair<absl::string_view, Verb> kVerbs[] = {
-    {"signup", Verb::kSignup},       {"login", Verb::kLogin},
-    {"logout", Verb::kLogout},       {"list", Verb::kList},
-    {"request", Verb::kRequest},     {"send", Verb::kSend},
-    {"broadcast", Verb::kBroadcast}, {"broadcast-status", Verb::kBroadcastStatus},
+    {"signup", Verb::kSignup},
+    {"login", Verb::kLogin},
+    {"logout", Verb::kLogout},
+    {"list", Verb::kList},
+    {"request", Verb::kRequest},
+    {"send", Verb::kSend},
+    {"broadcast", Verb::kBroadcast},
+    {"broadcast-status", Verb::kBroadcastStatus},
+    {"broadcast-revoke", Verb::kBroadcastRevoke},
+    {"verify", Verb::kVerify},
     {"watch", Verb::kWatch}};
 
 Duration Seconds(double s) {
@@ -123,9 +130,19 @@ void AddOneShotOptions(CLI::App& app, Verb verb, OneShotLine& line) {
       return;
     case Verb::kBroadcast:
       app.add_option("TEXT", line.text, "- for stdin")->required();
+      app.add_option("--ttl", line.ttl_s, "seconds for which newcomers get it (default 1800)")
+          ->check(CLI::Range(1, 1800));
+      app.add_option("--wait", line.goal,
+                     "until so many of those who are due have it: all, 90%, or a number");
+      app.add_option("--timeout", line.wait_s, "seconds to wait for that (default 90); then exit 6")
+          ->check(CLI::Range(0.0, 1e6));
       return;
     case Verb::kBroadcastStatus:
+    case Verb::kBroadcastRevoke:
       app.add_option("ID", line.name, "as broadcast printed it")->required();
+      return;
+    case Verb::kVerify:
+      app.add_option("PEER", line.name, "username")->required();
       return;
     case Verb::kLogout:
     case Verb::kList:
@@ -134,11 +151,30 @@ void AddOneShotOptions(CLI::App& app, Verb verb, OneShotLine& line) {
   }
 }
 
+absl::StatusOr<DeliveryGoal> ParseGoal(absl::string_view text) {
+  DeliveryGoal goal;
+  if (text == "all") return DeliveryGoal{.percent = 100, .count = 0};
+  if (absl::ConsumeSuffix(&text, "%")) {
+    if (absl::SimpleAtoi(text, &goal.percent) && goal.percent >= 1 && goal.percent <= 100) {
+      return goal;
+    }
+  } else if (absl::SimpleAtoi(text, &goal.count) && goal.count >= 1) {
+    return goal;
+  }
+  return absl::InvalidArgumentError("--wait takes all, 1% to 100%, or a number from 1");
+}
+
 absl::StatusOr<TaskSpec> ResolveTask(Verb verb, const OneShotLine& line) {
   TaskSpec spec;
   spec.verb = verb;
   spec.name = line.name;
   spec.text = line.text;
+  spec.ttl_s = line.ttl_s;
+  if (!line.goal.empty()) {
+    P2P_ASSIGN_OR_RETURN(spec.goal, ParseGoal(line.goal));
+  } else if (verb == Verb::kBroadcast && line.wait_s) {
+    return absl::InvalidArgumentError("--timeout belongs to --wait");
+  }
   if (line.wait_s) spec.wait = Seconds(*line.wait_s);
   if (line.connect_wait_s) spec.connect_wait = Seconds(*line.connect_wait_s);
   if (verb == Verb::kWatch && line.form == "json") {

@@ -19,6 +19,8 @@ struct OneShotLine {
   std::string form = "text";
   std::string name, text;
   std::string password_file;
+  std::string goal;  // all, a percentage or a number; empty: none.
+  uint32_t ttl_s = 0;
   bool take_over = false;
   std::optional<double> wait_s, connect_wait_s;
 };
@@ -27,6 +29,9 @@ struct OneShotLine {
 std::optional<Verb> ParseVerb(absl::string_view word);
 
 void AddOneShotOptions(CLI::App& app, Verb verb, OneShotLine& line);
+
+// "all", "90%" or "12".
+absl::StatusOr<DeliveryGoal> ParseGoal(absl::string_view text);
 
 // Reads the password and a TEXT of "-" from where they are. InvalidArgument: a usage error.
 absl::StatusOr<TaskSpec> ResolveTask(Verb verb, const OneShotLine& line);

@@ -57,6 +57,9 @@ std::string ResultText(const Json& event) {
                         event.value("revoked", false) ? ", taken back" : "", "\n",
                         Columns(event, "deliveries", "username", "state"));
   }
+  if (name == "identity") {
+    return absl::StrCat(Line(event, "state"), "  ", Line(event, "safety_number"), "\n");
+  }
   if (name == "signed_up") {
     const std::string message = Line(event, "message");
     return absl::StrCat(message.empty() ? "signed up" : message, "\n");

@@ -154,6 +154,7 @@ bool IsAnswer(const Output& output) {
          std::holds_alternative<out::RequestSent>(output) ||
          std::holds_alternative<out::BroadcastSent>(output) ||
          std::holds_alternative<out::BroadcastStatus>(output) ||
+         std::holds_alternative<out::Identity>(output) ||
          std::holds_alternative<out::Penalties>(output);
 }
 

@@ -17,6 +17,7 @@ constexpr Duration kBesideAnswer = 60s;
 constexpr Duration kOpenAfterApproval = 20s;  // Dials go on for 15 s.
 // A connection that was lost: tries at 1, 2, 4 ... 30 s.
 constexpr int kTriesWhenLost = 6;
+constexpr Duration kAskEvery = 500ms;  // How far a broadcast got.
 
 std::string Text(const Json& event, const char* field) {
   const auto found = event.find(field);
@@ -26,6 +27,11 @@ std::string Text(const Json& event, const char* field) {
 int SmallNumber(const Json& event, const char* field) {
   const auto found = event.find(field);
   return found != event.end() && found->is_number_integer() ? found->get<int>() : 0;
+}
+
+uint64_t Count(const Json& event, const char* field) {
+  const auto found = event.find(field);
+  return found != event.end() && found->is_number_unsigned() ? found->get<uint64_t>() : 0;
 }
 
 bool Flag(const Json& event, const char* field) {
@@ -79,9 +85,13 @@ void Task::Start(bool logged_in, MonoTime now) {
       message_ordered_ = true;
       return Order(cmd::Msg{spec_.name, spec_.text});
     case Verb::kBroadcast:
-      return Order(cmd::Broadcast{spec_.text});
+      return Order(cmd::Broadcast{spec_.text, spec_.ttl_s});
     case Verb::kBroadcastStatus:
-      return Order(cmd::BroadcastStatus{spec_.name});
+      return Order(cmd::BroadcastStatus{spec_.name, false});
+    case Verb::kBroadcastRevoke:
+      return Order(cmd::BroadcastRevoke{spec_.name});
+    case Verb::kVerify:
+      return Order(cmd::Verify{spec_.name, false});
     case Verb::kWatch:
       if (endless) connect_by_.reset();
       return;
@@ -130,9 +140,15 @@ void Task::OnEvent(const Json& event, MonoTime now) {
   if ((name == "signed_up" && spec_.verb == Verb::kSignup) ||
       (name == "logged_out" && spec_.verb == Verb::kLogout) ||
       (name == "active" && spec_.verb == Verb::kList) ||
-      (name == "broadcast_sent" && spec_.verb == Verb::kBroadcast) ||
-      (name == "broadcast_status" && spec_.verb == Verb::kBroadcastStatus)) {
+      (name == "identity" && spec_.verb == Verb::kVerify) ||
+      (name == "broadcast_sent" && spec_.verb == Verb::kBroadcast && !spec_.goal) ||
+      (name == "broadcast_status" &&
+       (spec_.verb == Verb::kBroadcastStatus || spec_.verb == Verb::kBroadcastRevoke))) {
     return Finish(event);
+  }
+  if (spec_.verb == Verb::kBroadcast) {
+    if (name == "broadcast_sent") return OnBroadcastSent(event, now);
+    if (name == "broadcast_status") return OnGoalStatus(event, now);
   }
   if (spec_.verb != Verb::kRequest && spec_.verb != Verb::kSend) return;
   if (name == "request_sent") return OnRequestSent(event, now);
@@ -261,10 +277,31 @@ void Task::OnReceipt(const Json& event, MonoTime now) {
   }
 }
 
+void Task::OnBroadcastSent(const Json& event, MonoTime now) {
+  if (!broadcast_id_.empty() || (place_ == Place::kBeside && !Flag(event, "answer"))) return;
+  broadcast_id_ = Text(event, "id");
+  connect_by_.reset();
+  answer_by_ = now + spec_.wait;
+  Order(cmd::BroadcastStatus{broadcast_id_, false});
+}
+
+void Task::OnGoalStatus(const Json& event, MonoTime now) {
+  if (broadcast_id_.empty() || Text(event, "id") != broadcast_id_) return;
+  const uint64_t delivered = Count(event, "delivered");
+  const uint64_t due = Count(event, "due");
+  if (Flag(event, "revoked")) return Fail(ExitCode::kError, "ABORTED", "it was taken back");
+  if (spec_.goal->Reached(delivered, due)) return Finish(event);
+  got_so_far_ = absl::StrCat(delivered, " of ", due);
+  ask_at_ = now + kAskEvery;
+}
+
 std::optional<MonoTime> Task::NextDeadline() const {
   if (exit_code_) return std::nullopt;
-  if (!connect_by_) return answer_by_;
-  return answer_by_ ? std::min(*connect_by_, *answer_by_) : connect_by_;
+  std::optional<MonoTime> next = connect_by_;
+  for (const auto& other : {answer_by_, ask_at_}) {
+    if (other && (!next || *other < *next)) next = other;
+  }
+  return next;
 }
 
 void Task::OnTimer(MonoTime now) {
@@ -273,7 +310,16 @@ void Task::OnTimer(MonoTime now) {
                 place_ == Place::kAlone ? "the server was not reached in time"
                                         : "the running client did not answer in time");
   }
+  if (ask_at_ && *ask_at_ <= now) {
+    ask_at_.reset();
+    Order(cmd::BroadcastStatus{broadcast_id_, false});
+  }
   if (!answer_by_ || *answer_by_ > now) return;
+  if (!broadcast_id_.empty()) {
+    return Fail(ExitCode::kExpired, "EXPIRED",
+                absl::StrCat(got_so_far_.empty() ? "nobody is known to" : got_so_far_,
+                             " have it so far; it stays on its way. Its id: ", broadcast_id_));
+  }
   if (!message_id_.empty()) {
     return Fail(ExitCode::kExpired, "EXPIRED",
                 absl::StrCat(peer_,

@@ -26,7 +26,18 @@ enum class Verb {
   kSend,
   kBroadcast,
   kBroadcastStatus,
+  kBroadcastRevoke,
+  kVerify,
   kWatch,
+};
+
+// How many of those who are due must have a broadcast before its sender goes on.
+struct DeliveryGoal {
+  uint32_t percent = 0;  // Of those due at that moment; or
+  uint32_t count = 0;
+  bool Reached(uint64_t delivered, uint64_t due) const {
+    return count > 0 ? delivered >= count : delivered * 100 >= due * percent;
+  }
 };
 
 struct TaskSpec {
@@ -34,8 +45,10 @@ struct TaskSpec {
   std::string name;     // Username, peer or broadcast id.
   std::string text;     // Message, announcement or reason.
   SecretText password;  // signup and login.
-  // For the approval and the receipt of request and send.
+  // For the approval and the receipt of request and send, and for the goal of broadcast.
   Duration wait = 90s;
+  uint32_t ttl_s = 0;                // broadcast; 0: the longest.
+  std::optional<DeliveryGoal> goal;  // broadcast; not set: sent is enough.
   // For the server; not set: until the tries run out.
   std::optional<Duration> connect_wait;
 };
@@ -80,6 +93,8 @@ class Task {
   void OnOutcome(const std::string& outcome, MonoTime now);
   void OnOpen(const std::string& peer);
   void OnReceipt(const nlohmann::ordered_json& event, MonoTime now);
+  void OnBroadcastSent(const nlohmann::ordered_json& event, MonoTime now);
+  void OnGoalStatus(const nlohmann::ordered_json& event, MonoTime now);
   void Finish(const nlohmann::ordered_json& event);
   void Fail(ExitCode code, const std::string& name, const std::string& message);
 
@@ -88,6 +103,10 @@ class Task {
   TaskOutput& output_;
   std::vector<Command> commands_;
   std::optional<ExitCode> exit_code_;
+  // broadcast with a goal
+  std::string broadcast_id_;
+  std::string got_so_far_;
+  std::optional<MonoTime> ask_at_;
   bool logged_in_ = false;
   bool connected_ = false;
   std::optional<MonoTime> connect_by_;  // The server, or the running client, answers until then.

@@ -56,6 +56,16 @@ def test_alone_request_and_send(world):
     check(sending.out[-1].startswith("delivered bob "), f"receipt: {sending.out}")
     run(world, server, "alice", "send", "bob", "-", stdin="again\n")  # The conversation is there.
     equal(bob.expect("chat")["text"], "again", "text from stdin")
+    # Who it is: the same number on both sides, also with the server gone.
+    server.kill()
+    seen = json.loads(run(world, server, "alice", "verify", "BOB", "-o", "json").stdout)
+    bob.send(cmd="verify", peer="alice")
+    theirs = bob.expect("identity", peer="alice")
+    equal((seen["state"], theirs["state"]), ("unverified", "unverified"), "states")
+    equal(seen["safety_number"], theirs["safety_number"], "safety numbers")
+    bob.send(cmd="verified", peer="alice")
+    equal(bob.expect("identity")["state"], "verified", "compared")
+    run(world, server, "alice", "verify", "nobody", code=1)
 
 
 def test_denied_expired_and_penalised(world):
@@ -103,6 +113,31 @@ def test_broadcast_and_its_status(world):
     carol.send(cmd="deny", request_id=asked)
     equal(asking.wait(), 5, "denied")
     equal(world.client(server, "alice").expect("broadcast", id=later).get("replayed"), True, "replayed")
+
+
+def test_a_broadcast_waits_for_its_receivers_and_is_taken_back(world):
+    server = world.server("--set", "timing.channel_fallback=60s")
+    enter(world, server, "alice")
+    bob = world.member(server, "bob")
+    done = run(world, server, "alice", "broadcast", "Ferry at six", "--wait", "all", "--timeout", "20", "-o", "json")
+    status = json.loads(done.stdout)
+    equal((status["delivered"], status["due"]), (2, 2), "both have it when the command ends")
+    bob.expect("broadcast", id=status["id"])
+    # Somebody who is due and does not answer.
+    bob.pause()
+    late = run(world, server, "alice", "broadcast", "Ferry at seven", "--wait", "100%", "--timeout", "2", "--ttl", "60", code=6)
+    check("1 of 2 have it so far" in late.stderr, late.stderr)
+    one = json.loads(run(world, server, "alice", "broadcast", "Ferry at eight", "--wait", "1", "-o", "json").stdout)
+    check(one["delivered"] >= 1, "one is enough")
+    taken = json.loads(run(world, server, "alice", "broadcast-revoke", one["id"], "-o", "json").stdout)
+    equal(taken["revoked"], True, "taken back")
+    bob.resume()
+    bob.send(cmd="broadcast", text="a mark")
+    carol = world.member(server, "carol")
+    seen = {carol.expect("broadcast")["text"] for _ in range(3)}
+    equal(seen, {"Ferry at six", "Ferry at seven", "a mark"}, "a newcomer never sees what was taken back")
+    for wrong in (("--wait", "most"), ("--timeout", "3"), ("--ttl", "1801"), ("--wait", "0")):
+        run(world, server, "alice", "broadcast", "x", *wrong, code=2)
 
 
 def test_beside_a_running_client(world):

@@ -60,41 +60,92 @@ def is_intact(path):
         equal(database.execute("PRAGMA integrity_check").fetchone(), ("ok",), "integrity_check")
 
 
+class SmallDisk:
+    """A server whose directory is a file system of two megabytes that only it sees."""
+
+    def __init__(self, world):
+        harness.need_namespaces()
+        os.makedirs(world.path("server"))
+        mount = f"mount -t tmpfs -o size=2m,mode=700 tmpfs '{world.path('server')}' && exec \"$0\" \"$@\""
+        self.server = world.server(wrap=["unshare", "--mount", "sh", "-c", mount])
+        self.place = f"/proc/{self.server.pid}/root{self.server.data_dir}"
+
+    def fill(self):
+        with open(f"{self.place}/filler", "wb", buffering=0) as filler:
+            try:
+                while True:
+                    filler.write(b"x" * 4096)
+            except OSError:
+                pass
+
+    def make_room(self):
+        os.remove(f"{self.place}/filler")
+
+    def certificate(self):
+        with open(f"{self.place}/server.crt", "rb") as file:
+            return file.read()
+
+
 def test_the_disk_is_full(world):
-    harness.need_namespaces()
-    os.makedirs(world.path("server"))
-    # A small file system that only the server sees.
-    mount = f"mount -t tmpfs -o size=2m,mode=700 tmpfs '{world.path('server')}' && exec \"$0\" \"$@\""
-    server = world.server(wrap=["unshare", "--mount", "sh", "-c", mount])
-    place = f"/proc/{server.pid}/root{server.data_dir}"
-    with open(f"{place}/server.crt", "rb") as file:
-        certificate = file.read()
-    raw = Raw(server, certificate)
+    disk = SmallDisk(world)
+    raw = Raw(disk.server, disk.certificate())
     raw.sign_up("alice", PASSWORD)
     token = raw.log_in("alice", PASSWORD)
-    with open(f"{place}/filler", "wb", buffering=0) as filler:
-        try:
-            while True:
-                filler.write(b"x" * 4096)
-        except OSError:
-            pass
+    disk.fill()
     ups = SignUps(raw)
     harness.wait_for("a sign-up is refused", lambda: not ups.try_one())
     for _ in range(3):
         ups.try_one()  # And again, without a crash.
     raw.directory.ListActive(list_active(), metadata=token, timeout=5)  # Who reads goes on.
     equal(code_of(lambda: raw.log_in("alice", "a wrong password")), grpc.StatusCode.UNAUTHENTICATED, "a wrong password")
-    logged = len([line for line in server.err if "store" in line])
+    logged = len([line for line in disk.server.err if "store" in line])
     check(logged < len(ups.refused), f"not a line for each call: {logged}")
-    os.remove(f"{place}/filler")
+    disk.make_room()
     made_room = time.monotonic()
     harness.wait_for("a sign-up is stored again", ups.try_one)
     took = time.monotonic() - made_room
     check(took <= 5, f"recovered after {took:.1f} s")
     ups.check_all(raw)
     raw.close()
-    is_intact(f"{place}/server.db")
-    equal(server.stop(), 0, "exit code")
+    is_intact(f"{disk.place}/server.db")
+    equal(disk.server.stop(), 0, "exit code")
+
+
+def test_the_disk_is_full_while_people_broadcast(world):
+    disk = SmallDisk(world)
+    raw = Raw(disk.server, disk.certificate())
+    people = [world.member(disk.server, name) for name in ("alice", "bob")]
+    raw.sign_up("carol", PASSWORD)
+    token = raw.log_in("carol", PASSWORD)
+    told = broadcast(raw, token, "while there is room")
+    for person in people:
+        person.expect("broadcast", id=told)
+    disk.fill()
+    refused = []
+
+    def is_refused():
+        text = f"number {len(refused)}" + "z" * 20_000
+        refused.append(code_of(lambda: broadcast(raw, token, text)))
+        return refused[-1] == grpc.StatusCode.RESOURCE_EXHAUSTED
+
+    harness.wait_for("a broadcast is refused", is_refused)
+    stored = refused.count(grpc.StatusCode.OK)
+    equal(set(refused) - {grpc.StatusCode.OK}, {grpc.StatusCode.RESOURCE_EXHAUSTED}, "what the others were told")
+    # What was confirmed before goes on, though no receipt of it can be stored now.
+    for person in people:
+        harness.wait_for(f"{person.name} reads all {stored} that were confirmed", lambda: len(person.seen("broadcast")) == 1 + stored)
+    raw.directory.ListActive(list_active(), metadata=token, timeout=5)
+    disk.make_room()
+    made_room = time.monotonic()
+    harness.wait_for("a broadcast is stored again", lambda: not is_refused())
+    took = time.monotonic() - made_room
+    check(took <= 5, f"recovered after {took:.1f} s")
+    shown = {}
+    for person in people:
+        harness.wait_for(f"{person.name} reads the last one", lambda: len(person.seen("broadcast")) == 2 + stored)
+        shown[person.name] = [event["id"] for event in person.seen("broadcast")]
+        equal(len(set(shown[person.name])), 2 + stored, "each once")
+    is_intact(f"{disk.place}/server.db")
 
 
 def test_another_process_locks_the_database(world):
@@ -134,6 +185,13 @@ def test_a_second_server_on_the_directory(world):
     took = time.monotonic() - started
     check(second.returncode == 1 and "is locked by another process" in second.stderr, f"refused with a reason: {second.returncode} {second.stderr!r}")
     check(took <= 1, f"after {took:.2f} s")
+
+
+def broadcast(raw, token, text):
+    """The id of it, once it is confirmed."""
+    from p2p.v1 import broadcast_pb2
+    request = broadcast_pb2.BroadcastRequest(text=text, idempotency_key=os.urandom(16).hex())
+    return raw.broadcasts.Broadcast(request, metadata=token, timeout=10).broadcast_id
 
 
 def list_active():

@@ -96,7 +96,7 @@ TEST(RequestTest, TypingYesInThePlainFaceApprovesTheWaitingRequest) {
 TEST(ChatTest, TextGoesToTheConversationInViewAndNeverWaitsForTheServer) {
   ClientWorld world(Plain());
   world.LogIn();
-  world.model->OnPeerOutput(out::ChatOpen{"bob", "dialled 10.0.0.7:4400", false});
+  world.model->OnPeerOutput(out::ChatOpen{"bob", "dialled 10.0.0.7:4400", false, "unverified"});
   world.model->OnChannelEnd(NoAnswer(), world.now());  // The server is gone.
   world.Line("hello bob");
   EXPECT_THAT(world.peers.sent, ElementsAre("hello bob"));
@@ -127,6 +127,20 @@ TEST(BroadcastTest, ALostAnswerIsRepeatedWithTheSameKey) {
   EXPECT_EQ(world.Shown<out::BroadcastSent>()[0].id, "b1");
   world.Line("/broadcast coffee");
   EXPECT_NE(world.control.keys[2], world.control.keys[1]);
+}
+
+TEST(BroadcastTest, AServerThatIsNotThereForAMomentIsAskedAgainWithTheSameKey) {
+  ClientWorld world;
+  world.LogIn();
+  world.Line("/broadcast tea");
+  CallError gone;
+  gone.code = absl::StatusCode::kUnavailable;
+  gone.message = "Socket closed";
+  world.model->OnBroadcast(gone, world.now());
+  EXPECT_TRUE(world.Shown<out::Error>().empty());
+  world.Advance(2s);
+  ASSERT_EQ(world.control.keys.size(), 2u);
+  EXPECT_EQ(world.control.keys[0], world.control.keys[1]);
 }
 
 TEST(BroadcastTest, ADeadlineOnALivingChannelIsRepeatedToo) {
@@ -167,6 +181,65 @@ TEST(BroadcastTest, APersonIsAskedWhetherToKeepOneWithoutAServer) {
   world.Hello();
   world.Attached();
   EXPECT_EQ(world.control.calls.back(), "broadcast tea");
+}
+
+TEST(IdentityTest, IsShownMarkedAndRefusedWithAReason) {
+  ClientWorld world;
+  world.LogIn();
+  world.Line("/verify bob");
+  ASSERT_EQ(world.Shown<out::Identity>().size(), 1u);
+  EXPECT_EQ(world.Shown<out::Identity>()[0].state, "unverified");
+  world.Line("/verify bob ok");
+  EXPECT_EQ(world.Shown<out::Identity>()[1].state, "verified");
+  world.Line("/verify nobody");
+  world.Line("/trust bob");
+  world.Line("/trust");
+  const auto errors = world.Shown<out::Error>();
+  ASSERT_EQ(errors.size(), 3u);
+  EXPECT_EQ(errors[0].code, "NOT_FOUND");
+  EXPECT_EQ(errors[1].code, "FAILED_PRECONDITION");
+  EXPECT_EQ(errors[2].code, "BAD_COMMAND");
+}
+
+TEST(BroadcastTest, APersonIsToldHowFarItGotWhenThatChanges) {
+  ClientWorld world(Plain());
+  world.LogIn();
+  world.Line("/broadcast tea");
+  world.model->OnBroadcast(BroadcastInfo{"b1", world.wall + 30min}, world.now());
+  EXPECT_TRUE(world.Shown<out::BroadcastProgress>().empty());
+  const auto tell = [&](uint32_t delivered) {
+    EXPECT_EQ(world.control.calls.back(), "status b1");
+    out::BroadcastStatus status;
+    status.id = "b1";
+    status.due = 2;
+    status.delivered = delivered;
+    world.model->OnBroadcastStatus(status, world.now());
+  };
+  world.Advance(1s);
+  tell(1);
+  ASSERT_EQ(world.Shown<out::BroadcastProgress>().size(), 1u);
+  EXPECT_EQ(world.Shown<out::BroadcastProgress>()[0].delivered, 1u);
+  EXPECT_TRUE(world.Shown<out::BroadcastStatus>().empty()) << "nobody asked for all of it";
+  world.Advance(1s);
+  tell(1);
+  EXPECT_EQ(world.Shown<out::BroadcastProgress>().size(), 1u) << "no news";
+  // Asked for, it is shown.
+  world.Line("/status");
+  EXPECT_EQ(world.control.calls.back(), "status b1");
+  out::BroadcastStatus whole;
+  whole.id = "b1";
+  world.model->OnBroadcastStatus(whole, world.now());
+  EXPECT_EQ(world.Shown<out::BroadcastStatus>().size(), 1u);
+  world.Line("/revoke");
+  EXPECT_EQ(world.control.calls.back(), "revoke b1");
+}
+
+TEST(BroadcastTest, StatusAndRevokeNeedABroadcast) {
+  ClientWorld world(Plain());
+  world.LogIn();
+  world.Line("/revoke");
+  ASSERT_EQ(world.Shown<out::Error>().size(), 1u);
+  EXPECT_EQ(world.Shown<out::Error>()[0].code, "INVALID_ARGUMENT");
 }
 
 TEST(BroadcastTest, FromTheChannelItIsAcknowledgedOnlyWhenJournalled) {

@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include "absl/strings/str_cat.h"
+
 namespace p2p::client {
 namespace {
 
@@ -24,6 +26,27 @@ TEST(PlainTextTest, OffersTheTwoChoicesLiterally) {
               Not(HasSubstr("2) sign up")));
   EXPECT_THAT(Shown(out::Connected{{Choice::kLogin, Choice::kSignup}, "home", "", true}),
               Not(HasSubstr("log in")));
+}
+
+TEST(PlainTextTest, ABroadcastsStatusNamesTheFirstWhoLackIt) {
+  out::BroadcastStatus status;
+  status.id = "b1";
+  status.due = 14;
+  status.delivered = 1;
+  status.deliveries.push_back({"has-it", "udp", kNow});
+  for (int i = 0; i < 13; ++i) status.deliveries.push_back({absl::StrCat("u", i), "queued", {}});
+  const std::string shown = Shown(status);
+  EXPECT_THAT(shown, HasSubstr("1 of 14 have it."));
+  EXPECT_THAT(shown, HasSubstr("Not yet: u0, u1, "));
+  EXPECT_THAT(shown, HasSubstr("u9 and 3 more."));
+  EXPECT_THAT(shown, Not(HasSubstr("has-it")));
+  status.deliveries.resize(1);
+  EXPECT_THAT(Shown(status), Not(HasSubstr("Not yet")));
+}
+
+TEST(PlainTextTest, HowFarABroadcastGotIsOneCalmLine) {
+  EXPECT_THAT(Shown(out::BroadcastProgress{"b1", 50, 48, 11min + 1s}),
+              HasSubstr("Delivered 48/50, 12 min left."));
 }
 
 TEST(PlainTextTest, PenaltiesSayWhatForUntilWhenAndWhatNow) {

@@ -4,6 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "peer-client/oneshot/oneshot_options.h"
+
 namespace p2p::client::oneshot {
 namespace {
 
@@ -48,6 +50,10 @@ Json Receipt(const char* id, const char* state) {
   return Event("receipt", {{"peer", "Bob"}, {"id", id}, {"state", state}});
 }
 
+Json Status(uint64_t delivered, uint64_t due) {
+  return Event("broadcast_status", {{"id", "b1"}, {"due", due}, {"delivered", delivered}});
+}
+
 class TaskTest : public ::testing::Test {
  protected:
   Task Started(TaskSpec spec, Task::Place place = Task::Place::kAlone) {
@@ -73,13 +79,14 @@ TEST_F(TaskTest, TheAnswerOfEachVerbEndsItAndOthersDoNot) {
       {Verb::kLogout, "logged_out"},
       {Verb::kList, "active"},
       {Verb::kBroadcast, "broadcast_sent"},
-      {Verb::kBroadcastStatus, "broadcast_status"}};
+      {Verb::kBroadcastStatus, "broadcast_status"},
+      {Verb::kBroadcastRevoke, "broadcast_status"}};
   for (const auto& [verb, answer] : answers) {
     Task task = Started(Spec(verb, "alice", "text"));
     EXPECT_EQ(task.TakeCommands().size(), 1u);
     task.OnEvent(Event("connected"), kStart);
-    for (const auto& [other, foreign] : answers) {
-      if (other != verb) task.OnEvent(Event(foreign), kStart);
+    for (const auto& [_, foreign] : answers) {
+      if (std::string_view(foreign) != answer) task.OnEvent(Event(foreign), kStart);
     }
     EXPECT_FALSE(task.exit_code()) << answer;
     task.OnEvent(Event(answer), kStart);
@@ -249,6 +256,56 @@ TEST_F(TaskTest, FieldsOfOtherTypesAreTakenAsMissing) {
   task.OnEvent(Event("retry", {{"reason", {1, 2}}, {"attempt", "x"}, {"of", 5}}), kStart);
   task.OnEvent(Json{{"event", 3}}, kStart);
   EXPECT_FALSE(task.exit_code());
+}
+
+TEST_F(TaskTest, ABroadcastWithAGoalEndsWhenSoManyHaveIt) {
+  TaskSpec spec = Spec(Verb::kBroadcast, "", "tea");
+  spec.goal = DeliveryGoal{.percent = 90, .count = 0};
+  Task task = Started(std::move(spec));
+  EXPECT_TRUE(std::holds_alternative<cmd::Broadcast>(task.TakeCommands().at(0)));
+  task.OnEvent(Event("broadcast_sent", {{"id", "b1"}}), kStart);
+  EXPECT_EQ(std::get<cmd::BroadcastStatus>(task.TakeCommands().at(0)).id, "b1");
+  task.OnEvent(Status(8, 10), kStart);
+  EXPECT_FALSE(task.exit_code());
+  EXPECT_THAT(task.TakeCommands(), IsEmpty());
+  const MonoTime next = task.NextDeadline().value();
+  EXPECT_EQ(next, kStart + 500ms);
+  task.OnTimer(next);
+  EXPECT_EQ(task.TakeCommands().size(), 1u) << "asks again";
+  task.OnEvent(Status(9, 10), next);
+  EXPECT_EQ(task.exit_code(), ExitCode::kOk);
+  ASSERT_EQ(output_.results.size(), 1u);
+  EXPECT_EQ(output_.results[0]["delivered"], 9);
+}
+
+TEST_F(TaskTest, AGoalThatIsNotReachedInTimeIsExpiredAndSaysHowFarItGot) {
+  TaskSpec spec = Spec(Verb::kBroadcast, "", "tea");
+  spec.goal = DeliveryGoal{.percent = 100, .count = 0};
+  spec.wait = 10s;
+  Task task = Started(std::move(spec));
+  task.OnEvent(Event("broadcast_sent", {{"id", "b1"}}), kStart);
+  task.OnEvent(Status(1, 2), kStart);
+  task.OnTimer(kStart + 10s);
+  EXPECT_EQ(task.exit_code(), ExitCode::kExpired);
+  EXPECT_THAT(output_.messages, ElementsAre(HasSubstr("1 of 2 have it so far")));
+}
+
+TEST(DeliveryGoalTest, CountsOrComparesWithWhoIsDue) {
+  const DeliveryGoal all{.percent = 100, .count = 0};
+  EXPECT_FALSE(all.Reached(1, 2));
+  EXPECT_TRUE(all.Reached(2, 2));
+  const DeliveryGoal three{.percent = 0, .count = 3};
+  EXPECT_FALSE(three.Reached(2, 2));
+  EXPECT_TRUE(three.Reached(3, 9));
+}
+
+TEST(DeliveryGoalTest, IsReadFromItsThreeForms) {
+  EXPECT_EQ(ParseGoal("all")->percent, 100u);
+  EXPECT_EQ(ParseGoal("90%")->percent, 90u);
+  EXPECT_EQ(ParseGoal("12")->count, 12u);
+  for (const char* bad : {"", "0", "0%", "101%", "-1", "most", "9%%"}) {
+    EXPECT_FALSE(ParseGoal(bad).ok()) << bad;
+  }
 }
 
 }  // namespace
