@@ -46,10 +46,10 @@ struct ConnectionLimits {
 };
 
 struct ConnectionDeadlines {
-  Duration hello;           // From accept to a valid RPC.
+  Duration hello;  // From accept to a valid RPC.
   // From there to a log-in. In a crowd, and for `hello` after it, as short as `hello`.
   Duration authentication;
-  Duration young = 5s;      // Until then nobody is dropped to make room.
+  Duration young = 5s;  // Until then nobody is dropped to make room.
 };
 
 // One thread at a time.

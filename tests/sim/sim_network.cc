@@ -30,43 +30,17 @@ void SimNetwork::SetOutside(const net::SocketAddress& inside, const net::SocketA
   inside_[outside] = inside;
 }
 
-std::optional<Duration> SimNetwork::Squeeze(const net::SocketAddress& from,
-                                            const net::SocketAddress& to, size_t bytes) {
-  if (impairment_.bandwidth <= 0) return Duration(0);
-  MonoTime& busy = busy_until_[{from, to}];
-  busy = std::max(busy, now_);
-  if (busy - now_ > impairment_.max_queue) return std::nullopt;
-  busy += Duration(static_cast<int64_t>(static_cast<double>(bytes) / impairment_.bandwidth * 1e9));
-  return busy - now_;
-}
-
-bool SimNetwork::Lose(const net::SocketAddress& from, const net::SocketAddress& to) {
-  if (mute_.contains(from) || deaf_.contains(to)) return true;
-  if (blocked_hosts_.contains(from.ip) || blocked_hosts_.contains(to.ip)) return true;
-  bool& burst = in_burst_[{from, to}];
-  burst = burst ? !Chance(impairment_.burst_end) : Chance(impairment_.burst_start);
-  return burst || Chance(impairment_.loss);
+bool SimNetwork::IsBlocked(const net::SocketAddress& from, const net::SocketAddress& to) const {
+  return mute_.contains(from) || deaf_.contains(to) || blocked_hosts_.contains(from.ip) ||
+         blocked_hosts_.contains(to.ip);
 }
 
 void SimNetwork::Send(const net::SocketAddress& from, const net::SocketAddress& to,
                       ByteView datagram) {
   ++sent_;
-  const int copies = Chance(impairment_.duplicate) ? 2 : 1;
-  for (int i = 0; i < copies; ++i) {
-    if (Lose(from, to)) continue;
-    const auto squeezed = Squeeze(from, to, datagram.size());
-    if (!squeezed) continue;
-    Bytes bytes = ToBytes(datagram);
-    if (Chance(impairment_.truncate)) bytes.resize(random_.Below(bytes.size() + 1));
-    if (Chance(impairment_.corrupt) && !bytes.empty()) {
-      bytes[random_.Below(bytes.size())] ^= static_cast<uint8_t>(1u << random_.Below(8));
-    }
-    Duration delay = impairment_.delay + *squeezed;
-    if (impairment_.jitter > Duration(0)) {
-      delay += Duration(random_.Below(static_cast<uint64_t>(impairment_.jitter.count())));
-    }
-    if (Chance(impairment_.reorder)) delay += impairment_.reorder_delay;
-    At(now_ + delay, [this, from, to, bytes = std::move(bytes)]() mutable {
+  if (IsBlocked(from, to)) return;
+  for (auto& copy : links_[{from, to}].Pass(impairment_, datagram, now_, random_)) {
+    At(now_ + copy.delay, [this, from, to, bytes = std::move(copy.bytes)]() mutable {
       Deliver(from, to, std::move(bytes));
     });
   }

@@ -11,25 +11,9 @@
 #include "common/base/random.h"
 #include "common/base/time.h"
 #include "common/net/address.h"
+#include "tests/tools/impairment.h"
 
 namespace p2p::sim {
-
-// What happens to a datagram, each way and independently but for bursts.
-struct Impairment {
-  double loss = 0;         // Each datagram by itself.
-  double burst_start = 0;  // Chance per datagram that a burst of losses begins …
-  double burst_end = 0.3;  // … and that it ends.
-  double duplicate = 0;
-  double reorder = 0;   // Delayed by reorder_delay, so that later ones overtake it.
-  double corrupt = 0;   // One random bit is flipped.
-  double truncate = 0;  // Cut off at a random length.
-  // Bytes a second from one address to another, with a queue of max_queue; 0: no limit.
-  double bandwidth = 0;
-  Duration max_queue = 200ms;
-  Duration delay = 10ms;
-  Duration jitter = 2ms;
-  Duration reorder_delay = 30ms;
-};
 
 class SimNetwork {
  public:
@@ -62,12 +46,9 @@ class SimNetwork {
   uint64_t sent() const { return sent_; }
 
  private:
-  bool Lose(const net::SocketAddress& from, const net::SocketAddress& to);
-  // When the last byte is through the narrowest place; nullopt: the queue before it is full.
-  std::optional<Duration> Squeeze(const net::SocketAddress& from, const net::SocketAddress& to,
-                                  size_t bytes);
+  // Somebody saw to it that nothing gets through.
+  bool IsBlocked(const net::SocketAddress& from, const net::SocketAddress& to) const;
   void Deliver(const net::SocketAddress& from, const net::SocketAddress& to, Bytes datagram);
-  bool Chance(double p) { return p > 0 && random_.Unit() < p; }
 
   struct Event {
     std::function<void()> action;
@@ -84,8 +65,7 @@ class SimNetwork {
   std::set<net::IpAddress> blocked_hosts_;
   std::map<net::SocketAddress, net::SocketAddress> outside_;
   std::map<net::SocketAddress, net::SocketAddress> inside_;
-  std::map<std::pair<net::SocketAddress, net::SocketAddress>, MonoTime> busy_until_;
-  std::map<std::pair<net::SocketAddress, net::SocketAddress>, bool> in_burst_;
+  std::map<std::pair<net::SocketAddress, net::SocketAddress>, ImpairedLink> links_;
 };
 
 }  // namespace p2p::sim

@@ -33,10 +33,9 @@ TEST(RelayTokenTest, EitherAlphabetWithOrWithoutPadding) {
 }
 
 TEST(RelayTokenTest, WhatIsTooShortTooLongOrNoWordIsRefusedAndNotQuoted) {
-  for (const std::string& text :
-       {std::string(), std::string(42, 'x'), std::string(513, 'x'),
-        absl::StrCat(std::string(43, 'x'), " y"), std::string(50, '!'),
-        absl::StrCat(std::string(42, 'x'), "==")}) {
+  for (const std::string& text : {std::string(), std::string(42, 'x'), std::string(513, 'x'),
+                                  absl::StrCat(std::string(43, 'x'), " y"), std::string(50, '!'),
+                                  absl::StrCat(std::string(42, 'x'), "==")}) {
     const auto read = ParseRelayToken(text);
     EXPECT_TRUE(absl::IsInvalidArgument(read.status())) << text;
     EXPECT_THAT(std::string(read.status().message()), Not(HasSubstr("xxx")));
