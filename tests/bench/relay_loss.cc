@@ -1,0 +1,167 @@
+// relay_loss CLIENTS SMALL LARGE: broadcasts to many receivers on real sockets through a network
+// that loses datagrams both ways, in bursts of at most three. SMALL of 200 bytes and LARGE of 60
+// KiB for each loss. One JSON line for each loss; exit code 1 when a budget of design section 14
+// does not hold.
+#include <iostream>
+
+#include "absl/strings/numbers.h"
+#include "absl/synchronization/mutex.h"
+#include "nlohmann/json.hpp"
+#include "tests/bench/relay_town.h"
+#include "tests/bench/samples.h"
+#include "tests/tools/udp_proxy.h"
+
+namespace p2p::bench {
+namespace {
+
+using Json = nlohmann::json;
+
+struct Budget {
+  int loss_percent;
+  double small_p99_ms;
+  double large_p99_ms;
+  double datagrams_per_fragment;
+  Duration registration;
+};
+constexpr Budget kBudgets[] = {{0, 400, 1000, 1.05, 30s},
+                               {10, 400, 1000, 1.5, 30s},
+                               {30, 1000, 3000, 3, 30s},
+                               {50, 2000, 8000, 6, 60s}};
+
+// When whom what reached.
+class Arrivals {
+ public:
+  void Add(BroadcastId id) {
+    const MonoTime now = SystemClock().Mono();
+    const absl::MutexLock lock(&mu_);
+    times_[id].push_back(now);
+  }
+  bool Await(BroadcastId id, size_t count, Duration patience) {
+    const absl::MutexLock lock(&mu_);
+    const auto there = [&] { return times_[id].size() >= count; };
+    return mu_.AwaitWithTimeout(absl::Condition(&there), absl::FromChrono(patience));
+  }
+  std::vector<MonoTime> Take(BroadcastId id) {
+    const absl::MutexLock lock(&mu_);
+    return std::move(times_[id]);
+  }
+
+ private:
+  absl::Mutex mu_;
+  std::map<BroadcastId, std::vector<MonoTime>> times_;
+};
+
+class Run {
+ public:
+  Run(const Budget& budget, size_t clients)
+      : budget_(budget),
+        fleet_(clients, 7, {}, [this](size_t, BroadcastId id, ByteView) { arrivals_.Add(id); }) {
+    auto town = RelayTown::Start(relay::OptionsFromTiming({}));
+    P2P_CHECK(town.ok());
+    town_ = *std::move(town);
+    auto proxy = sim::UdpProxy::Start({town_->address().ip, 0}, town_->address(),
+                                      sim::LossInBursts(budget.loss_percent / 100.0, 3), 11);
+    P2P_CHECK(proxy.ok());
+    proxy_ = *std::move(proxy);
+    town_->Admit(fleet_);
+  }
+  ~Run() {
+    stop_ = true;
+    if (thread_.joinable()) thread_.join();
+  }
+
+  // True when every budget holds.
+  bool Measure(int small, int large) {
+    const double registered_s = Register();
+    Samples small_ms, large_ms;
+    const double small_ratio = Broadcast(small, 200, small_ms);
+    const double large_ratio = Broadcast(large, size_t{60} * 1024, large_ms);
+    const bool ok = fleet_.working() == fleet_.size() && lost_ == 0 && fleet_.doubled() == 0 &&
+                    small_ms.Percentile(0.99) <= budget_.small_p99_ms &&
+                    large_ms.Percentile(0.99) <= budget_.large_p99_ms &&
+                    small_ratio <= budget_.datagrams_per_fragment &&
+                    large_ratio <= budget_.datagrams_per_fragment;
+    std::cout << Json{{"loss_percent", budget_.loss_percent},
+                      {"clients", fleet_.size()},
+                      {"registered", fleet_.working()},
+                      {"registered_s", registered_s},
+                      {"small_p50_ms", small_ms.Percentile(0.5)},
+                      {"small_p99_ms", small_ms.Percentile(0.99)},
+                      {"small_datagrams_per_fragment", small_ratio},
+                      {"small_max_ms", small_ms.Percentile(1)},
+                      {"large_max_ms", large_ms.Percentile(1)},
+                      {"large_p50_ms", large_ms.Percentile(0.5)},
+                      {"large_p99_ms", large_ms.Percentile(0.99)},
+                      {"large_datagrams_per_fragment", large_ratio},
+                      {"pairs", small_ms.size() + large_ms.size()},
+                      {"lost", lost_},
+                      {"doubled", fleet_.doubled()},
+                      {"ok", ok}}
+              << std::endl;
+    return ok;
+  }
+
+ private:
+  double Register() {
+    const MonoTime began = clock_.Mono();
+    P2P_CHECK(fleet_.Open(proxy_->address(), 500ms).ok());
+    thread_ = std::thread([this] { fleet_.Run(stop_); });
+    while (town_->reachable() < fleet_.size() && clock_.Mono() < began + budget_.registration) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    return std::chrono::duration<double>(clock_.Mono() - began).count();
+  }
+  // Datagrams with fragments for each fragment that somebody needed.
+  double Broadcast(int count, size_t bytes, Samples& samples) {
+    const uint64_t sent = town_->counters().Get(relay::RelayCount::kFragmentsOut);
+    size_t needed = 0;
+    for (int i = 0; i < count; ++i) {
+      const auto broadcast = MakeBroadcast(bytes, random_);
+      const uint64_t delivered = town_->delivered();
+      const MonoTime at = clock_.Mono();
+      town_->Publish(broadcast);
+      constexpr Duration kPatience = 60s;
+      arrivals_.Await(broadcast->id, fleet_.size(), kPatience);
+      const auto times = arrivals_.Take(broadcast->id);
+      for (const MonoTime& time : times) samples.Add(time - at);
+      lost_ += fleet_.size() - std::min(times.size(), fleet_.size());
+      needed += FragmentsOf(*broadcast) * fleet_.size();
+      while (town_->delivered() < delivered + fleet_.size() && clock_.Mono() < at + kPatience) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));  // The acknowledgements.
+      }
+    }
+    const uint64_t out = town_->counters().Get(relay::RelayCount::kFragmentsOut) - sent;
+    return static_cast<double>(out) / static_cast<double>(std::max<size_t>(needed, 1));
+  }
+
+  const Budget& budget_;
+  SystemClock clock_;
+  SeededRandom random_{5};
+  Arrivals arrivals_;
+  RelayFleet fleet_;
+  std::unique_ptr<RelayTown> town_;
+  std::unique_ptr<sim::UdpProxy> proxy_;
+  std::atomic<bool> stop_{false};
+  std::thread thread_;
+  size_t lost_ = 0;
+};
+
+int Main(int argc, char** argv) {
+  int numbers[3] = {200, 30, 5};
+  for (int i = 1; i < argc && i <= 3; ++i) {
+    if (!absl::SimpleAtoi(argv[i], &numbers[i - 1])) {
+      std::cerr << "usage: relay_loss [CLIENTS [SMALL [LARGE]]]" << std::endl;
+      return 2;
+    }
+  }
+  bool ok = true;
+  for (const Budget& budget : kBudgets) {
+    ok &= Run(budget, static_cast<size_t>(numbers[0])).Measure(numbers[1], numbers[2]);
+  }
+  return ok ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace p2p::bench
+
+int main(int argc, char** argv) { return p2p::bench::Main(argc, argv); }
