@@ -27,7 +27,9 @@ inline constexpr size_t kReplayWindowPackets = 8192;
 
 // BFRAG: bcast_id 16, index 2, count 2, total 4, then the bytes.
 inline constexpr size_t kFragmentOverhead = 24;
-inline constexpr size_t kFragmentBytes = kMaxFrameBytes - kFrameHeaderSize - kFragmentOverhead;
+inline constexpr size_t kAckWindowSize = kFrameHeaderSize + 2;  // There is always room for one.
+inline constexpr size_t kFragmentBytes =
+    kMaxFrameBytes - kAckWindowSize - kFrameHeaderSize - kFragmentOverhead;
 inline constexpr size_t kMaxSignedObject = kMaxBroadcastObject;
 inline constexpr size_t kBroadcastSignatureSize = 64;
 // What is cut into fragments: object length 2, object, signature, text.

@@ -44,6 +44,7 @@ void ReceiverCore::OnDatagram(ByteView datagram, MonoTime now) {
     // Packet numbers start anew: what is pending can no longer be named.
     generation_ = client_.key_generation();
     pending_.clear();
+    ack_window_ = Duration(0);
   }
   if (!received) return;
   wire::FrameCursor frames(received->frames);

@@ -1,7 +1,8 @@
-// relay_loss CLIENTS SMALL LARGE: broadcasts to many receivers on real sockets through a network
-// that loses datagrams both ways, in bursts of at most three. SMALL of 200 bytes and LARGE of 60
-// KiB for each loss. One JSON line for each loss; exit code 1 when a budget of design section 14
-// does not hold.
+// relay_loss CLIENTS SMALL LARGE SLACK: broadcasts to many receivers on real sockets through a
+// network that loses datagrams both ways, in bursts of at most three. SMALL of 200 bytes and LARGE
+// of 60 KiB for each loss. One JSON line for each loss; exit code 1 when a budget of design section
+// 14 does not hold, times and repeats multiplied by SLACK on a machine that is busy with other
+// things.
 #include <iostream>
 
 #include "absl/strings/numbers.h"
@@ -71,16 +72,16 @@ class Run {
   }
 
   // True when every budget holds.
-  bool Measure(int small, int large) {
+  bool Measure(int small, int large, int slack) {
     const double registered_s = Register();
     Samples small_ms, large_ms;
     const double small_ratio = Broadcast(small, 200, small_ms);
     const double large_ratio = Broadcast(large, size_t{60} * 1024, large_ms);
+    const double most = 1 + (budget_.datagrams_per_fragment - 1) * slack;
     const bool ok = fleet_.working() == fleet_.size() && lost_ == 0 && fleet_.doubled() == 0 &&
-                    small_ms.Percentile(0.99) <= budget_.small_p99_ms &&
-                    large_ms.Percentile(0.99) <= budget_.large_p99_ms &&
-                    small_ratio <= budget_.datagrams_per_fragment &&
-                    large_ratio <= budget_.datagrams_per_fragment;
+                    small_ms.Percentile(0.99) <= budget_.small_p99_ms * slack &&
+                    large_ms.Percentile(0.99) <= budget_.large_p99_ms * slack &&
+                    small_ratio <= most && large_ratio <= most;
     std::cout << Json{{"loss_percent", budget_.loss_percent},
                       {"clients", fleet_.size()},
                       {"registered", fleet_.working()},
@@ -147,16 +148,16 @@ class Run {
 };
 
 int Main(int argc, char** argv) {
-  int numbers[3] = {200, 30, 5};
-  for (int i = 1; i < argc && i <= 3; ++i) {
+  int numbers[4] = {200, 30, 5, 1};
+  for (int i = 1; i < argc && i <= 4; ++i) {
     if (!absl::SimpleAtoi(argv[i], &numbers[i - 1])) {
-      std::cerr << "usage: relay_loss [CLIENTS [SMALL [LARGE]]]" << std::endl;
+      std::cerr << "usage: relay_loss [CLIENTS [SMALL [LARGE [SLACK]]]]" << std::endl;
       return 2;
     }
   }
   bool ok = true;
   for (const Budget& budget : kBudgets) {
-    ok &= Run(budget, static_cast<size_t>(numbers[0])).Measure(numbers[1], numbers[2]);
+    ok &= Run(budget, static_cast<size_t>(numbers[0])).Measure(numbers[1], numbers[2], numbers[3]);
   }
   return ok ? 0 : 1;
 }

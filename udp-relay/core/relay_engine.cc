@@ -45,6 +45,7 @@ void RelayEngine::RemoveSession(ConnId id) {
   const auto it = by_id_.find(id);
   if (it == by_id_.end()) return;
   timers_.Set(it->second, std::nullopt);
+  slots_[it->second]->CountNothing(ack_window_);
   slots_[it->second].reset();
   free_.push_back(it->second);
   by_id_.erase(it);
@@ -97,7 +98,7 @@ void RelayEngine::OnDatagram(ByteView datagram, const Path& path, MonoTime now, 
 void RelayEngine::Poll(MonoTime now, Outbox& out) {
   broadcasts_.Expire(now);
   egress_wait_.reset();
-  SendContext context{egress_, jitter_, counters_};
+  SendContext context{egress_, jitter_, counters_, ack_window_.window()};
   while (const TimerHeap::Entry* top = timers_.top()) {
     if (top->at > now || out.full()) return;
     if (!egress_.Has(wire::kMaxDatagram, now)) {
@@ -113,6 +114,7 @@ void RelayEngine::Poll(MonoTime now, Outbox& out) {
     }
     const auto next = session.Transmit(now, context, out);
     timers_.Set(slot, Earlier(next, session.SilentAt()));
+    session.CountOutstanding(ack_window_);
   }
 }
 
@@ -134,6 +136,7 @@ void RelayEngine::Arm(Slot slot) {
   RelaySession& session = *slots_[slot];
   const auto due = session.reachable() ? session.queue().NextDeadline() : std::nullopt;
   timers_.Set(slot, Earlier(due, session.SilentAt()));
+  session.CountOutstanding(ack_window_);
 }
 
 void RelayEngine::OnRegister(ByteView datagram, const Path& path, MonoTime now, Outbox& out) {

@@ -59,7 +59,7 @@ class RelayEngine {
   void OnHave(RelaySession& session, const std::vector<BroadcastId>& have);
   void Delivered(RelaySession& session, BroadcastId id);
   void CountOpenError(session::OpenError error);
-  // Sets the session's timer from its state, without sending.
+  // Sets the session's timer from its state, without sending; counts what is on its way.
   void Arm(Slot slot);
 
   const RelayOptions options_;
@@ -71,6 +71,7 @@ class RelayEngine {
   reliable::TokenBucket egress_;
   std::optional<MonoTime> egress_wait_;  // The total cap held us back until then.
   Jitter jitter_;
+  AckWindow ack_window_;
   std::vector<std::unique_ptr<RelaySession>> slots_;
   std::vector<Slot> free_;
   absl::flat_hash_map<ConnId, Slot> by_id_;

@@ -82,6 +82,7 @@ RelaySession::Opened RelaySession::Open(const wire::DataHeader& header, ByteView
       SampleRegistration(*current_, now);
       queue_.SendAllAgain();
       probe_.Forget();
+      told_window_ = Duration(0);
       return {session::OpenError::kNone, result.frames, true, result.newest};
     }
     if (!current_) return {result.error};
@@ -150,11 +151,13 @@ void RelaySession::SendOne(TransmitQueue::Due due, MonoTime now, SendContext& co
   wire::SpanWriter frames(session::Sealer::FrameArea(buffer));
   const uint64_t packet_no = current_->sealer.next_packet_no();
   std::optional<TransmitQueue::Due> next = due;
+  TellWindow(due, context.ack_window, frames);
   while (next && next->FrameSize() <= frames.room()) {
     next->Frame().SerializeTo(frames);
     context.counters.Add(RelayCount::kFragmentsOut);
     if (next->tries > 0) context.counters.Add(RelayCount::kFragmentsRepeated);
-    queue_.OnSent(*next, packet_no, now, now + context.jitter.Spread(rtt_.Pto(next->tries + 1)));
+    const Duration patience = rtt_.Pto(next->tries + 1) + told_window_;
+    queue_.OnSent(*next, packet_no, now, now + context.jitter.Spread(patience));
     next = queue_.NextDue(now);
   }
   const size_t size = current_->sealer.Seal(buffer, frames.size());
@@ -162,6 +165,14 @@ void RelaySession::SendOne(TransmitQueue::Due due, MonoTime now, SendContext& co
   (void)context.egress.Take(static_cast<double>(size), now);
   context.counters.Add(RelayCount::kDatagramsOut);
   out.Commit(size, current_->path);
+}
+
+void RelaySession::TellWindow(const TransmitQueue::Due& next, Duration window,
+                              wire::SpanWriter& frames) {
+  if (!AckWindow::WorthTelling(told_window_, window)) return;
+  if (frames.room() < wire::kAckWindowSize + next.FrameSize()) return;
+  wire::AckWindowFrame{static_cast<uint16_t>(window / 1ms)}.SerializeTo(frames);
+  told_window_ = window;
 }
 
 template <class Frame>

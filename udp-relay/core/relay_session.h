@@ -9,6 +9,7 @@
 #include "common/session/registration.h"
 #include "common/session/sealer.h"
 #include "common/wire/control_frames.h"
+#include "udp-relay/core/ack_window.h"
 #include "udp-relay/core/outbox.h"
 #include "udp-relay/core/path_probe.h"
 #include "udp-relay/core/relay_options.h"
@@ -32,6 +33,7 @@ struct SendContext {
   reliable::TokenBucket& egress;  // Bytes.
   Jitter& jitter;
   RelayCounters& counters;
+  Duration ack_window;
 };
 
 class RelaySession {
@@ -72,7 +74,15 @@ class RelaySession {
   // True when the session moved to `path`; what is outstanding is due there at once.
   bool OnPathResponse(const wire::PathResponseFrame& response, const Path& path, MonoTime now);
   void OnHeard(MonoTime now) { last_heard_ = now; }
-  void OnRtt(Duration rtt, Duration ack_delay) { rtt_.OnSample(rtt, ack_delay); }
+  // What of `ack_delay` we asked for is known beforehand.
+  void OnRtt(Duration rtt, Duration ack_delay) {
+    rtt_.OnSample(rtt, std::max(ack_delay - told_window_, Duration(0)));
+  }
+  // Brings `total` up to date with what is on its way to this client.
+  void CountOutstanding(AckWindow& total) {
+    total.Recount(counted_, reachable_ ? queue_.outstanding() : 0);
+  }
+  void CountNothing(AckWindow& total) { total.Recount(counted_, 0); }
 
   // Becomes reachable: what is outstanding is due at once. False when it was already.
   bool MarkReachable();
@@ -102,6 +112,8 @@ class RelaySession {
   // Seals one small frame to `path`. False when there is no room or no key.
   template <class Frame>
   bool SendFrame(const Frame& frame, const Path& path, Outbox& out);
+  // Tells the window before fragment `next`, when that is due and there is room for both.
+  void TellWindow(const TransmitQueue::Due& next, Duration window, wire::SpanWriter& frames);
   void SendOne(TransmitQueue::Due due, MonoTime now, SendContext& context, Outbox& out);
 
   ConnId id_;
@@ -119,6 +131,8 @@ class RelaySession {
   TransmitQueue queue_;
   MonoTime last_heard_{};
   bool reachable_ = false;
+  Duration told_window_{0};  // By ACKWINDOW, under the present keys.
+  size_t counted_ = 0;       // In AckWindow.
 };
 
 }  // namespace p2p::relay

@@ -1,6 +1,7 @@
 #include "udp-relay/core/transmit_queue.h"
 
 #include <algorithm>
+#include <bit>
 
 namespace p2p::relay {
 
@@ -107,6 +108,14 @@ std::optional<MonoTime> TransmitQueue::NextDeadline() {
     }
   }
   return next;
+}
+
+size_t TransmitQueue::outstanding() const {
+  size_t out = 0;
+  for (const Active& active : active_) {
+    out += active.fragments.size() - static_cast<size_t>(std::popcount(active.acked));
+  }
+  return out;
 }
 
 TransmitQueue::Active* TransmitQueue::Find(BroadcastId id) {

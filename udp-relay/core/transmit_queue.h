@@ -47,6 +47,8 @@ class TransmitQueue {
   // When NextDue() has something next; nullopt: never. Drops dead broadcasts on the way.
   std::optional<MonoTime> NextDeadline();
   size_t size() const { return active_.size() + waiting_.size(); }
+  // Fragments that were begun and are not acknowledged.
+  size_t outstanding() const;
 
  private:
   struct Fragment {

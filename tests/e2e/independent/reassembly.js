@@ -2,7 +2,7 @@
 'use strict';
 const { Reader, Malformed } = require('./bytes');
 
-const FRAGMENT_BYTES = 1137, MAX_FRAGMENTS = 55, MAX_PAYLOAD = 61632, MAX_PARTIALS = 8, PARTIAL_LIFE_MS = 60_000;
+const FRAGMENT_BYTES = 1132, MAX_FRAGMENTS = 55, MAX_PAYLOAD = 61632, MAX_PARTIALS = 8, PARTIAL_LIFE_MS = 60_000;
 
 class Reassembly {
   #partials = new Map();  // id -> {count, total, parts, since}
