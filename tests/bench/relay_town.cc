@@ -1,5 +1,7 @@
 #include "tests/bench/relay_town.h"
 
+#include <unistd.h>
+
 #include "absl/memory/memory.h"
 #include "common/crypto/hash.h"
 #include "common/crypto/os_random.h"
@@ -23,19 +25,39 @@ relay::SignedBroadcastPtr MakeBroadcast(size_t text_bytes, Random& random) {
   return out;
 }
 
+size_t PayloadBytes(const relay::SignedBroadcast& broadcast) {
+  return wire::BroadcastPayload{.signed_object = broadcast.signed_object,
+                                .signature = broadcast.signature,
+                                .text = AsBytes(broadcast.text)}
+      .Serialize()
+      .size();
+}
+
 size_t FragmentsOf(const relay::SignedBroadcast& broadcast) {
-  const size_t bytes = wire::BroadcastPayload{.signed_object = broadcast.signed_object,
-                                              .signature = broadcast.signature,
-                                              .text = AsBytes(broadcast.text)}
-                           .Serialize()
-                           .size();
-  return (bytes + wire::kFragmentBytes - 1) / wire::kFragmentBytes;
+  return (PayloadBytes(broadcast) + wire::kFragmentBytes - 1) / wire::kFragmentBytes;
+}
+
+MonoTime WatchingClock::Mono() const {
+  const MonoTime now = clock_.Mono();
+  const auto* counters = counters_.load(std::memory_order_relaxed);
+  if (counters != nullptr && reached_.load(std::memory_order_relaxed) == MonoTime{} &&
+      counters->Get(relay::RelayCount::kFragmentsOut) >= fragments_) {
+    reached_ = now;
+  }
+  return now;
+}
+
+void WatchingClock::Watch(const relay::RelayCounters& counters, uint64_t fragments) {
+  fragments_ = fragments;
+  reached_ = MonoTime{};
+  counters_ = &counters;
 }
 
 absl::StatusOr<std::unique_ptr<RelayTown>> RelayTown::Start(const relay::RelayOptions& options) {
   P2P_ASSIGN_OR_RETURN(net::UniqueFd socket,
                        relay::OpenRelaySocket({net::IpAddress::V4(0x7F000001), 0}));
   auto town = absl::WrapUnique(new RelayTown);
+  town->socket_ = net::UniqueFd(::dup(socket.get()));
   P2P_ASSIGN_OR_RETURN(
       town->worker_,
       relay::RelayWorker::Start(std::move(socket), options, town->clock_, town->random_, *town));

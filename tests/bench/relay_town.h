@@ -13,8 +13,25 @@ namespace p2p::bench {
 
 // A broadcast with an invalid signature: nobody here looks at it.
 relay::SignedBroadcastPtr MakeBroadcast(size_t text_bytes, Random& random);
+size_t PayloadBytes(const relay::SignedBroadcast& broadcast);
 // In how many datagrams it travels.
 size_t FragmentsOf(const relay::SignedBroadcast& broadcast);
+
+// Notes, between two batches of the worker, when so many fragments were out.
+class WatchingClock final : public Clock {
+ public:
+  MonoTime Mono() const override;
+  WallTime Wall() const override { return clock_.Wall(); }
+  void Watch(const relay::RelayCounters& counters, uint64_t fragments);
+  // The beginning of time until then.
+  MonoTime reached() const { return reached_.load(); }
+
+ private:
+  SystemClock clock_;
+  std::atomic<const relay::RelayCounters*> counters_{nullptr};
+  std::atomic<uint64_t> fragments_{0};
+  mutable std::atomic<MonoTime> reached_{MonoTime{}};
+};
 
 class RelayTown final : public relay::RelayEvents {
  public:
@@ -24,6 +41,9 @@ class RelayTown final : public relay::RelayEvents {
   const net::SocketAddress& address() const { return worker_->address(); }
   const relay::RelayCounters& counters() const { return worker_->counters(); }
   void Admit(const RelayFleet& fleet);
+  // The relay's own socket, for others to send from.
+  int socket() const { return socket_.get(); }
+  WatchingClock& clock() { return clock_; }
   // To everybody who was admitted.
   void Publish(const relay::SignedBroadcastPtr& broadcast);
   uint64_t delivered() const { return delivered_.load(std::memory_order_relaxed); }
@@ -39,7 +59,8 @@ class RelayTown final : public relay::RelayEvents {
   }
   void OnRelayRestarted() override {}
 
-  SystemClock clock_;
+  WatchingClock clock_;
+  net::UniqueFd socket_;
   crypto::OsRandom random_;
   std::vector<ConnId> admitted_;
   std::atomic<uint64_t> delivered_{0};

@@ -1,0 +1,26 @@
+// Many TCP clients that only count what comes: the receiving side of the yardsticks.
+#pragma once
+
+#include <string>
+
+#include "tests/bench/fan_out_board.h"
+
+namespace p2p::bench {
+
+// What such a client says. Thread: the caller's.
+struct StreamScript {
+  std::string greeting;    // At once.
+  std::string ready_mark;  // Is ready when it has seen this; empty: at the first bytes.
+  std::string then;        // Said when it is ready.
+};
+
+// Connects `size` clients to 127.0.0.1, board.port, and counts until board.stop: a client has the
+// message of a round when board.message_bytes have come since the round began.
+void RunStreamFleet(size_t size, const StreamScript& script, FanOutBoard& board);
+
+// A plain-text subscriber of nats-server, subject "x".
+StreamScript NatsSubscriber();
+// A client of one gRPC stream on HTTP/2 in clear.
+StreamScript GrpcStream();
+
+}  // namespace p2p::bench
