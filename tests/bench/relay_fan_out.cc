@@ -1,7 +1,8 @@
-// relay_fan_out CLIENTS ROUNDS: one message of 200 bytes to many clients on real sockets, through
-// the relay, through a bare sendmmsg loop to the same sockets, through gRPC streams and through
-// nats-server, in turn. Receivers are processes of their own. Prints medians over the rounds as one
-// JSON line; exit code 1 when a budget of design section 14 does not hold.
+// relay_fan_out CLIENTS ROUNDS alone: one message of 200 bytes to many clients on real sockets,
+// through the relay, through a bare sendmmsg loop to the same sockets, through gRPC streams and
+// through nats-server, in turn. Receivers are processes of their own. Prints medians over the
+// rounds as one JSON line; exit code 1 when a budget of design section 14 does not hold. With
+// "alone", for profiles: the relay and the bare loop only.
 #include <spawn.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -74,8 +75,9 @@ bool AllArrived(FanOutBoard& board) {
 
 class Bench {
  public:
-  explicit Bench(size_t clients)
+  Bench(size_t clients, bool alone)
       : clients_(clients),
+        alone_(alone),
         relay_child_([clients](FanOutBoard& board) { ReceiveDatagrams(clients, board); }),
         grpc_child_([clients](FanOutBoard& b) { RunStreamFleet(clients, GrpcStream(), b); }),
         nats_child_([clients](FanOutBoard& b) { RunStreamFleet(clients, NatsSubscriber(), b); }) {}
@@ -95,6 +97,12 @@ class Bench {
     town_->Admit(RelayFleet(clients_, kSeed, {}, {}));
     relay_child_.board().port = town_->address().port;
     P2P_CHECK(Await([&] { return town_->reachable() == clients_; }));
+    if (!alone_) StartYardsticks();
+    for (int i = 0; i < 2; ++i) Round();  // To warm up.
+    bare_ = relay_ = grpc_ = nats_way_ = Way{};
+  }
+
+  void StartYardsticks() {
     push_ = std::make_unique<GrpcPush>();
     grpc_child_.board().port = push_->port();
     StartNats();
@@ -102,13 +110,12 @@ class Bench {
       return push_->streams() == clients_ && grpc_child_.board().ready == clients_ &&
              nats_child_.board().ready == clients_;
     }));
-    for (int i = 0; i < 2; ++i) Round();
-    bare_ = relay_ = grpc_ = nats_way_ = Way{};
   }
 
   void Round() {
     RoundOfBare();
     RoundOfRelay();
+    if (alone_) return;
     RoundOfGrpc();
     RoundOfNats();
   }
@@ -258,6 +265,7 @@ class Bench {
   }
 
   const size_t clients_;
+  const bool alone_;
   FanOutChild relay_child_;
   FanOutChild grpc_child_;
   FanOutChild nats_child_;
@@ -280,14 +288,14 @@ int Main(int argc, char** argv) {
   if ((argc > 1 && !absl::SimpleAtoi(argv[1], &clients)) ||
       (argc > 2 && !absl::SimpleAtoi(argv[2], &rounds)) || clients < 1 ||
       clients > static_cast<int>(FanOutBoard::kMost)) {
-    std::cerr << "usage: relay_fan_out [CLIENTS [ROUNDS]]" << std::endl;
+    std::cerr << "usage: relay_fan_out [CLIENTS [ROUNDS [alone]]]" << std::endl;
     return 2;
   }
   rlimit files{};
   ::getrlimit(RLIMIT_NOFILE, &files);
   files.rlim_cur = files.rlim_max;
   ::setrlimit(RLIMIT_NOFILE, &files);
-  Bench bench(static_cast<size_t>(clients));
+  Bench bench(static_cast<size_t>(clients), argc > 3 && std::string(argv[3]) == "alone");
   bench.Start();
   for (int i = 0; i < rounds; ++i) bench.Round();
   return bench.Report(rounds) ? 0 : 1;

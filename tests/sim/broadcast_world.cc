@@ -206,7 +206,11 @@ void BroadcastWorld::Later(Duration at_most, std::function<void()> action) {
 }
 
 bool BroadcastWorld::CarryOut() {
-  const auto orders = owner_.TakeOrders();
+  auto orders = owner_.TakeOrders();
+  // The owner goes through its users in an order that differs from run to run.
+  const auto by_conn = [](const auto& a, const auto& b) { return a.conn < b.conn; };
+  std::stable_sort(orders.relay.begin(), orders.relay.end(), by_conn);
+  std::stable_sort(orders.channel.begin(), orders.channel.end(), by_conn);
   for (const auto& send : orders.relay) engine_->Queue(send.conn, send.broadcast);
   for (const auto& send : orders.channel) {
     Later(50ms, [this, send] {
