@@ -39,6 +39,8 @@ class RelayEngine {
 
   // Nothing is outstanding for a session that can be reached. Looks at every session.
   bool Idle();
+  // So many acknowledgements are on their way that clients are asked to spread them.
+  bool ExpectsMany() const { return ack_window_.window() > Duration(0); }
   size_t sessions() const { return by_id_.size(); }
   size_t broadcasts() const { return broadcasts_.size(); }
 

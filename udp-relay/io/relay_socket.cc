@@ -1,5 +1,6 @@
 #include "udp-relay/io/relay_socket.h"
 
+#include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
@@ -25,17 +26,22 @@ absl::Status SetInt(int fd, int level, int name, int value, const char* what) {
   return net::ErrnoError(what, errno);
 }
 
+// What the kernel grants: twice what was asked for.
+int ReceiveBuffer(int fd) {
+  int got = 0;
+  socklen_t size = sizeof got;
+  return getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &got, &size) == 0 ? got : 0;
+}
+
 void RaiseReceiveBuffer(int fd) {
   const int want = kWantedReceiveBuffer;
   if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &want, sizeof want) != 0) {
     (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &want, sizeof want);
   }
-  int got = 0;
-  socklen_t size = sizeof got;
-  if (getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &got, &size) != 0) return;
-  if (got / 2 < kPoorReceiveBuffer) {  // The kernel reports twice what it grants.
+  const int got = ReceiveBuffer(fd) / 2;
+  if (got < kPoorReceiveBuffer) {
     LogWarning("relay_receive_buffer_small",
-               {{"bytes", got / 2}, {"hint", "raise net.core.rmem_max to 8388608"}});
+               {{"bytes", got}, {"hint", "raise net.core.rmem_max to 8388608"}});
   }
 }
 
@@ -152,6 +158,7 @@ RelaySocket::RelaySocket(net::UniqueFd fd, net::SocketAddress address, bool v6,
       address_(address),
       v6_(v6),
       wildcard_(address.ip.IsUnspecified()),
+      receive_buffer_(static_cast<uint32_t>(ReceiveBuffer(fd_.get()))),
       counters_(counters),
       buffers_(std::make_unique<Buffers>()) {}
 
@@ -185,6 +192,13 @@ size_t RelaySocket::Receive(const std::function<void(ByteView, const Path&)>& ta
          Path{*remote, LocalAddress(header.msg_hdr)});
   }
   return static_cast<size_t>(n);
+}
+
+bool RelaySocket::ReceiveBufferFills() const {
+  std::array<uint32_t, SK_MEMINFO_VARS> info{};
+  socklen_t size = sizeof info;
+  if (getsockopt(fd_.get(), SOL_SOCKET, SO_MEMINFO, info.data(), &size) != 0) return true;
+  return info[SK_MEMINFO_RMEM_ALLOC] >= receive_buffer_ / 4;
 }
 
 RelaySocket::Sent RelaySocket::Send(Outbox& out) {

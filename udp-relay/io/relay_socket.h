@@ -41,6 +41,8 @@ class RelaySocket {
   // One recvmmsg; `take` for each datagram. Returns how many there were; fewer than kReceiveBatch:
   // none are left.
   size_t Receive(const std::function<void(ByteView datagram, const Path& path)>& take);
+  // The receive buffer is so full that datagrams may soon be lost: a quarter.
+  bool ReceiveBufferFills() const;
   enum class Sent { kAll, kBlocked, kNoBuffers };
   // Sends from the front of `out` and drops what was taken; what is left waits for the next call.
   Sent Send(Outbox& out);
@@ -56,6 +58,7 @@ class RelaySocket {
   net::SocketAddress address_;
   bool v6_;
   bool wildcard_;
+  uint32_t receive_buffer_;  // Bytes, as the kernel counts them.
   IoCounters& counters_;
   std::unique_ptr<Buffers> buffers_;
 };

@@ -1,9 +1,11 @@
 #include "udp-relay/io/relay_worker.h"
 
+#include <pthread.h>
 #include <sys/epoll.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <ctime>
 #include <utility>
 
 namespace p2p::relay {
@@ -77,15 +79,18 @@ void RelayWorker::Drain(absl::AnyInvocable<void()> idle) {
 }
 
 void RelayWorker::Run() {
+  (void)pthread_setname_np(pthread_self(), "relay");
   std::array<epoll_event, 2> events;
   for (;;) {
     const int n = epoll_wait(epoll_.get(), events.data(), events.size(), TimeoutMs());
     P2P_CHECK(n >= 0 || errno == EINTR);
     blocked_ = no_buffers_ = false;  // Try again, whatever woke us.
     if (!CarryOutOrders()) return;
-    ReceiveSome();
+    // First transmissions go before acknowledgements, as long as none get lost for that.
+    if (TimeoutMs() > 0 || socket_->ReceiveBufferFills()) ReceiveSome();
     SendSome();
     if (when_idle_ && outbox_.empty() && engine_.Idle()) std::exchange(when_idle_, nullptr)();
+    Gather();
   }
 }
 
@@ -146,9 +151,18 @@ void RelayWorker::WatchWritable(bool on) {
   P2P_CHECK(epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, socket_->fd(), &event) == 0);
 }
 
+// While many acknowledgements are on their way, a wake-up for each costs more than its work.
+void RelayWorker::Gather() {
+  constexpr timespec kGather{.tv_sec = 0, .tv_nsec = 1'000'000};
+  if (engine_.ExpectsMany() && TimeoutMs() > 1) {
+    (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &kGather, nullptr);
+  }
+}
+
 int RelayWorker::TimeoutMs() const {
   if (no_buffers_) return kRetryMs;
   if (blocked_) return kIdleMs;  // EPOLLOUT wakes us.
+  if (!outbox_.empty()) return 0;
   const auto next = engine_.NextDeadline();
   if (!next) return kIdleMs;
   const Duration wait = *next - clock_.Mono();

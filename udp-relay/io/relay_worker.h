@@ -53,6 +53,7 @@ class RelayWorker final : public RelayPort {
   void ReceiveSome();
   void SendSome();
   void WatchWritable(bool on);
+  void Gather();
   int TimeoutMs() const;
 
   const Clock& clock_;
