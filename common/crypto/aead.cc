@@ -1,6 +1,9 @@
 #include "common/crypto/aead.h"
 
+#include <openssl/crypto.h>
 #include <openssl/err.h>
+
+#include <optional>
 
 #include "common/base/check.h"
 #include "common/crypto/openssl_ptr.h"
@@ -9,12 +12,12 @@ namespace p2p::crypto {
 
 struct Aead::Context {
   CipherCtxPtr ctx;
+  std::optional<AeadKey> key;  // That the context is set to.
 };
 
-Aead::Aead(ByteView key, Use use) : context_(std::make_unique<Context>()) {
-  P2P_CHECK(key.size() == kAeadKeySize);
+Aead::Aead(Use use) : context_(std::make_unique<Context>()) {
   context_->ctx.reset(EVP_CIPHER_CTX_new());
-  P2P_CHECK(EVP_CipherInit_ex(context_->ctx.get(), EVP_aes_128_gcm(), nullptr, key.data(), nullptr,
+  P2P_CHECK(EVP_CipherInit_ex(context_->ctx.get(), EVP_aes_128_gcm(), nullptr, nullptr, nullptr,
                               use == Use::kSeal ? 1 : 0) == 1);
 }
 
@@ -22,11 +25,22 @@ Aead::~Aead() = default;
 Aead::Aead(Aead&&) noexcept = default;
 Aead& Aead::operator=(Aead&&) noexcept = default;
 
-void Aead::Seal(const AeadNonce& nonce, ByteView aad, ByteView plain, std::span<uint8_t> out) {
+void Aead::Begin(const AeadKey& key, const AeadNonce& nonce) {
+  auto& last = context_->key;
+  const bool same =
+      last && CRYPTO_memcmp(last->view().data(), key.view().data(), kAeadKeySize) == 0;
+  // -1: to seal or to open, as it was made.
+  P2P_CHECK(EVP_CipherInit_ex(context_->ctx.get(), nullptr, nullptr,
+                              same ? nullptr : key.view().data(), nonce.data(), -1) == 1);
+  if (!same) last = key.Clone();
+}
+
+void Aead::Seal(const AeadKey& key, const AeadNonce& nonce, ByteView aad, ByteView plain,
+                std::span<uint8_t> out) {
   P2P_CHECK(out.size() == plain.size() + kAeadTagSize);
   EVP_CIPHER_CTX* ctx = context_->ctx.get();
   int n = 0;
-  P2P_CHECK(EVP_EncryptInit_ex(ctx, nullptr, nullptr, nullptr, nonce.data()) == 1);
+  Begin(key, nonce);
   if (!aad.empty()) {
     P2P_CHECK(EVP_EncryptUpdate(ctx, nullptr, &n, aad.data(), static_cast<int>(aad.size())) == 1);
   }
@@ -39,7 +53,8 @@ void Aead::Seal(const AeadNonce& nonce, ByteView aad, ByteView plain, std::span<
       EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_GCM_GET_TAG, kAeadTagSize, out.data() + plain.size()) == 1);
 }
 
-bool Aead::Open(const AeadNonce& nonce, ByteView aad, ByteView sealed, std::span<uint8_t> out) {
+bool Aead::Open(const AeadKey& key, const AeadNonce& nonce, ByteView aad, ByteView sealed,
+                std::span<uint8_t> out) {
   if (sealed.size() < kAeadTagSize) return false;
   P2P_CHECK(out.size() == sealed.size() - kAeadTagSize);
   const ByteView body = sealed.first(out.size());
@@ -47,7 +62,7 @@ bool Aead::Open(const AeadNonce& nonce, ByteView aad, ByteView sealed, std::span
   std::copy(sealed.end() - kAeadTagSize, sealed.end(), tag.begin());
   EVP_CIPHER_CTX* ctx = context_->ctx.get();
   int n = 0;
-  P2P_CHECK(EVP_DecryptInit_ex(ctx, nullptr, nullptr, nullptr, nonce.data()) == 1);
+  Begin(key, nonce);
   if (!aad.empty()) {
     P2P_CHECK(EVP_DecryptUpdate(ctx, nullptr, &n, aad.data(), static_cast<int>(aad.size())) == 1);
   }

@@ -51,9 +51,9 @@ SealedBody SealRegisterBody(const Secret<32>& psk, ConnId conn_id,
   const auto plain = std::span(sealed).first(wire::RegisterBody::kSize);
   wire::SpanWriter writer(plain);
   body.SerializeTo(writer);
-  crypto::Aead(key.key.view(), crypto::Aead::Use::kSeal)
-      .Seal(MakeNonce(key.iv, kOnlyPacket), ByteView(aad).first(wire::RegisterPacket::kAadSize),
-            plain, sealed);
+  crypto::Aead(crypto::Aead::Use::kSeal)
+      .Seal(key.key, MakeNonce(key.iv, kOnlyPacket),
+            ByteView(aad).first(wire::RegisterPacket::kAadSize), plain, sealed);
   return sealed;
 }
 
@@ -78,8 +78,8 @@ std::optional<wire::RegisterBody> OpenRegisterBody(const Secret<32>& psk,
   const auto aad = ToArray<wire::kRegisterSize>(packet);
   const SealKey key = DeriveRegisterKey(psk, packet.client_random);
   std::array<uint8_t, wire::RegisterBody::kSize> plain;
-  if (!crypto::Aead(key.key.view(), crypto::Aead::Use::kOpen)
-           .Open(MakeNonce(key.iv, kOnlyPacket),
+  if (!crypto::Aead(crypto::Aead::Use::kOpen)
+           .Open(key.key, MakeNonce(key.iv, kOnlyPacket),
                  ByteView(aad).first(wire::RegisterPacket::kAadSize), packet.sealed, plain)) {
     return std::nullopt;
   }
@@ -109,9 +109,9 @@ RegisteredBytes MakeRegistered(const Secret<32>& psk, ConnId conn_id,
   const auto plain = sealed.first(wire::RegisteredBody::kSize);
   wire::SpanWriter writer(plain);
   body.SerializeTo(writer);
-  crypto::Aead(key.key.view(), crypto::Aead::Use::kSeal)
-      .Seal(MakeNonce(key.iv, kOnlyPacket), ByteView(out).first(wire::RegisteredPacket::kAadSize),
-            plain, sealed);
+  crypto::Aead(crypto::Aead::Use::kSeal)
+      .Seal(key.key, MakeNonce(key.iv, kOnlyPacket),
+            ByteView(out).first(wire::RegisteredPacket::kAadSize), plain, sealed);
   return out;
 }
 
@@ -120,8 +120,8 @@ std::optional<wire::RegisteredBody> OpenRegistered(const Secret<32>& psk,
   const auto aad = ToArray<wire::kRegisteredSize>(packet);
   const SealKey key = DeriveRegisteredKey(psk, packet.client_random, packet.server_random);
   std::array<uint8_t, wire::RegisteredBody::kSize> plain;
-  if (!crypto::Aead(key.key.view(), crypto::Aead::Use::kOpen)
-           .Open(MakeNonce(key.iv, kOnlyPacket),
+  if (!crypto::Aead(crypto::Aead::Use::kOpen)
+           .Open(key.key, MakeNonce(key.iv, kOnlyPacket),
                  ByteView(aad).first(wire::RegisteredPacket::kAadSize), packet.sealed, plain)) {
     return std::nullopt;
   }

@@ -138,7 +138,7 @@ std::optional<RelayClient::Received> RelayClient::OnData(ByteView datagram, Mono
                                                          std::span<uint8_t> plain) {
   const auto header = wire::DataHeader::Parse(datagram);
   if (!keys_ || !header || header->conn_id != conn_id_) return std::nullopt;
-  const auto opened = keys_->opener.Open(*header, datagram, plain);
+  const auto opened = keys_->opener.Open(ciphers_, *header, datagram, plain);
   if (opened.error != session::OpenError::kNone) return std::nullopt;
   heard_since_ping_ = true;
   if (phase_ == Phase::kConfirming) {
@@ -207,7 +207,7 @@ bool RelayClient::Seal(const std::function<void(wire::SpanWriter&)>& write, Data
   wire::SpanWriter frames(session::Sealer::FrameArea(buffer));
   write(frames);
   if (frames.size() == 0) return false;
-  const size_t size = keys_->sealer.Seal(buffer, frames.size());
+  const size_t size = keys_->sealer.Seal(ciphers_, buffer, frames.size());
   out.emplace_back(buffer.begin(), buffer.begin() + static_cast<ptrdiff_t>(size));
   return true;
 }

@@ -99,6 +99,7 @@ class RelayClient {
   MonoTime next_{};  // When Poll has something to do, but while idle.
   Attempt attempt_;
   reliable::RttEstimator pto_;
+  session::Ciphers ciphers_;
   std::unique_ptr<Keys> keys_;
 };
 

@@ -34,7 +34,7 @@ MonoTime Now() { return SystemClock().Mono(); }
 
 template <class Condition>
 bool Await(const Condition& condition) {
-  for (const MonoTime end = Now() + kPatience; Now() < end; ::usleep(500)) {
+  for (const MonoTime end = Now() + kPatience; Now() < end; ::usleep(2000)) {
     if (condition()) return true;
   }
   return false;

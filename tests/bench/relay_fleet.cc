@@ -82,7 +82,7 @@ absl::Status RelayFleet::Open(const net::SocketAddress& relay, Duration window) 
   for (size_t i = 0; i < members_.size(); ++i) {
     P2P_RETURN_IF_ERROR(OpenSocket(i));
     members_[i]->starts = now + window * static_cast<int64_t>(i) / static_cast<int64_t>(size());
-    timers_.Set(static_cast<relay::TimerHeap::Slot>(i), members_[i]->starts);
+    timers_.Set(static_cast<relay::TimerWheel::Slot>(i), members_[i]->starts);
   }
   return absl::OkStatus();
 }
@@ -109,14 +109,14 @@ void RelayFleet::Run(const std::atomic<bool>& stop) {
   std::array<epoll_event, 512> events;
   while (!stop) {
     int wait = kLookMs;
-    if (const auto* top = timers_.top()) {
-      const auto ms = std::chrono::ceil<std::chrono::milliseconds>(top->at - Now()).count();
+    if (const auto next = timers_.next()) {
+      const auto ms = std::chrono::ceil<std::chrono::milliseconds>(*next - Now()).count();
       wait = static_cast<int>(std::clamp<int64_t>(ms, 0, kLookMs));
     }
     const int n = ::epoll_wait(epoll_.get(), events.data(), events.size(), wait);
     for (int i = 0; i < n; ++i) Serve(events[static_cast<size_t>(i)].data.u64);
     const MonoTime now = Now();
-    while (timers_.top() != nullptr && timers_.top()->at <= now) Pump(timers_.top()->slot);
+    while (const auto due = timers_.Due(now)) Pump(*due);
   }
 }
 
@@ -148,7 +148,7 @@ void RelayFleet::Pump(size_t i) {
     working_.fetch_add(working ? 1 : size_t{0} - 1, std::memory_order_relaxed);
   }
   const auto next = member.started ? member.core.NextDeadline() : member.starts;
-  timers_.Set(static_cast<relay::TimerHeap::Slot>(i), next);
+  timers_.Set(static_cast<relay::TimerWheel::Slot>(i), next);
 }
 
 }  // namespace p2p::bench

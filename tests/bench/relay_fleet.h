@@ -14,7 +14,7 @@
 #include "common/net/address.h"
 #include "common/net/fd.h"
 #include "peer-client/broadcast/receiver_core.h"
-#include "udp-relay/core/timer_heap.h"
+#include "udp-relay/core/timer_wheel.h"
 
 namespace p2p::bench {
 
@@ -55,7 +55,7 @@ class RelayFleet {
   net::SocketAddress relay_;
   net::UniqueFd epoll_;
   std::vector<std::unique_ptr<Member>> members_;
-  relay::TimerHeap timers_;
+  relay::TimerWheel timers_;
   std::atomic<size_t> working_{0};
   std::atomic<uint64_t> datagrams_{0};
   std::atomic<uint64_t> doubled_{0};

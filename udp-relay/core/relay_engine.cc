@@ -37,7 +37,7 @@ void RelayEngine::AddSession(ConnId id, Secret<32> psk) {
   }
   const Slot slot = free_.back();
   free_.pop_back();
-  slots_[slot] = std::make_unique<RelaySession>(id, std::move(psk), options_);
+  slots_[slot] = std::make_unique<RelaySession>(id, std::move(psk), options_, ciphers_);
   by_id_.emplace(id, slot);
 }
 
@@ -83,6 +83,15 @@ bool RelayEngine::Idle() {
   return true;
 }
 
+void RelayEngine::Expect(ConnId id) const {
+  if (const auto slot = Find(id)) slots_[*slot]->Prefetch();
+}
+
+void RelayEngine::Expect(ByteView datagram) const {
+  if (wire::PeekKind(datagram) != wire::DatagramKind::kData) return;
+  if (const auto header = wire::DataHeader::Parse(datagram)) Expect(header->conn_id);
+}
+
 void RelayEngine::OnDatagram(ByteView datagram, const Path& path, MonoTime now, Outbox& out) {
   counters_.Add(RelayCount::kDatagramsIn);
   const auto kind = wire::PeekKind(datagram);
@@ -99,30 +108,27 @@ void RelayEngine::Poll(MonoTime now, Outbox& out) {
   broadcasts_.Expire(now);
   egress_wait_.reset();
   SendContext context{egress_, jitter_, counters_, ack_window_.window()};
-  while (const TimerHeap::Entry* top = timers_.top()) {
-    if (top->at > now || out.full()) return;
+  while (const auto due = timers_.Due(now)) {
+    if (out.full()) return;
     if (!egress_.Has(wire::kMaxDatagram, now)) {
       egress_wait_ = egress_.ReadyAt(wire::kMaxDatagram, now);
       return;
     }
-    const Slot slot = top->slot;
-    RelaySession& session = *slots_[slot];
+    RelaySession& session = *slots_[*due];
     const auto silent_at = session.SilentAt();
     if (silent_at && *silent_at <= now) {
       session.MarkSilent();
       events_.OnReachable(session.id(), false);
     }
     const auto next = session.Transmit(now, context, out);
-    timers_.Set(slot, Earlier(next, session.SilentAt()));
+    timers_.Set(*due, Earlier(next, session.SilentAt()));
     session.CountOutstanding(ack_window_);
   }
 }
 
 std::optional<MonoTime> RelayEngine::NextDeadline() const {
-  std::optional<MonoTime> next;
-  if (const auto* top = timers_.top()) {
-    next = egress_wait_ ? std::max(top->at, *egress_wait_) : top->at;
-  }
+  std::optional<MonoTime> next = timers_.next();
+  if (next && egress_wait_) next = std::max(*next, *egress_wait_);
   return Earlier(next, broadcasts_.NextDeadline());
 }
 

@@ -9,7 +9,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "common/relay/relay_port.h"
 #include "udp-relay/core/registrar.h"
-#include "udp-relay/core/timer_heap.h"
+#include "udp-relay/core/timer_wheel.h"
 
 namespace p2p::relay {
 
@@ -29,6 +29,10 @@ class RelayEngine {
   // Forgets all sessions and broadcasts.
   void Clear();
 
+  // Something for this session, or this datagram, comes soon: begins to fetch its memory. With many
+  // sessions that takes longer than all the rest, so it pays to begin with a whole batch.
+  void Expect(ConnId id) const;
+  void Expect(ByteView datagram) const;
   // Takes one datagram; leaves at most one answer in `out`, which is not larger than what its
   // addressee sent.
   void OnDatagram(ByteView datagram, const Path& path, MonoTime now, Outbox& out);
@@ -45,7 +49,7 @@ class RelayEngine {
   size_t broadcasts() const { return broadcasts_.size(); }
 
  private:
-  using Slot = TimerHeap::Slot;
+  using Slot = TimerWheel::Slot;
   struct Incoming {
     uint64_t packet_no;
     const Path& path;
@@ -68,6 +72,7 @@ class RelayEngine {
   Random& random_;
   RelayEvents& events_;
   RelayCounters& counters_;
+  session::Ciphers ciphers_;
   Registrar registrar_;
   BroadcastTable broadcasts_;
   reliable::TokenBucket egress_;
@@ -77,7 +82,7 @@ class RelayEngine {
   std::vector<std::unique_ptr<RelaySession>> slots_;
   std::vector<Slot> free_;
   absl::flat_hash_map<ConnId, Slot> by_id_;
-  TimerHeap timers_;
+  TimerWheel timers_;
 };
 
 }  // namespace p2p::relay

@@ -20,15 +20,27 @@ Duration Jitter::Spread(Duration d) {
   return d / 1000 * permille;
 }
 
-RelaySession::RelaySession(ConnId id, Secret<32> psk, const RelayOptions& options)
-    : id_(id),
+RelaySession::RelaySession(ConnId id, Secret<32> psk, const RelayOptions& options,
+                           session::Ciphers& ciphers)
+    : ciphers_(ciphers),
+      id_(id),
+      pacer_(options.client_rate, options.client_burst),
+      rtt_(options.pto),
+      silent_after_(options.ping * kSilentPings),
       psk_(std::move(psk)),
       mac_key_(session::DeriveRegisterMacKey(psk_)),
-      silent_after_(options.ping * kSilentPings),
       longest_first_rtt_(options.pto.initial * 4 / 5),
-      register_bucket_(options.register_source_rate, options.register_source_burst),
-      pacer_(options.client_rate, options.client_burst),
-      rtt_(options.pto) {}
+      register_bucket_(options.register_source_rate, options.register_source_burst) {}
+
+void RelaySession::Prefetch() const {
+  constexpr size_t kLine = 64;
+  const auto* begin = reinterpret_cast<const char*>(this);
+  const auto* end = reinterpret_cast<const char*>(&current_) + offsetof(Keys, client_random);
+  // The replay window at the end of the opener is long; of it one line is needed, which one the
+  // datagram says.
+  const auto* window = end - sizeof(session::ReplayWindow);
+  for (const char* line = begin; line < window; line += kLine) __builtin_prefetch(line, 1);
+}
 
 bool RelaySession::VerifyMac(ByteView datagram) const {
   return session::VerifyRegisterMac(mac_key_, datagram);
@@ -56,10 +68,10 @@ const session::RegisteredBytes* RelaySession::Accept(const wire::RegisterPacket&
                                     .ping_ms = Milliseconds(options.ping),
                                     .reg_seq = body.reg_seq};
   pending_ = std::make_unique<Keys>(
-      Keys{.client_random = packet.client_random,
-           .sealer = session::Sealer(key(session::Direction::kToClient), id_, kFirstEpoch),
-           .opener = session::Opener(key(session::Direction::kToRelay), kFirstEpoch),
+      Keys{.sealer = session::Sealer(key(session::Direction::kToClient), id_, kFirstEpoch),
            .path = path,
+           .opener = session::Opener(key(session::Direction::kToRelay), kFirstEpoch),
+           .client_random = packet.client_random,
            .reply = session::MakeRegistered(psk_, id_, packet.client_random, server_random, answer),
            .replied_at = now});
   return &pending_->reply;
@@ -74,10 +86,10 @@ void RelaySession::SampleRegistration(const Keys& keys, MonoTime now) {
 RelaySession::Opened RelaySession::Open(const wire::DataHeader& header, ByteView datagram,
                                         MonoTime now, std::span<uint8_t> plain) {
   if (pending_) {
-    const auto result = pending_->opener.Open(header, datagram, plain);
+    const auto result = pending_->opener.Open(ciphers_, header, datagram, plain);
     if (result.error == session::OpenError::kNone) {
       const bool moved = current_ && !(current_->path == pending_->path);
-      current_ = std::move(pending_);
+      current_ = std::move(*std::exchange(pending_, nullptr));
       if (moved) rtt_.Reset();
       SampleRegistration(*current_, now);
       queue_.SendAllAgain();
@@ -88,7 +100,7 @@ RelaySession::Opened RelaySession::Open(const wire::DataHeader& header, ByteView
     if (!current_) return {result.error};
   }
   if (!current_) return {};
-  const auto result = current_->opener.Open(header, datagram, plain);
+  const auto result = current_->opener.Open(ciphers_, header, datagram, plain);
   return {result.error, result.frames, false, result.newest};
 }
 
@@ -160,7 +172,7 @@ void RelaySession::SendOne(TransmitQueue::Due due, MonoTime now, SendContext& co
     queue_.OnSent(*next, packet_no, now, now + context.jitter.Spread(patience));
     next = queue_.NextDue(now);
   }
-  const size_t size = current_->sealer.Seal(buffer, frames.size());
+  const size_t size = current_->sealer.Seal(ciphers_, buffer, frames.size());
   (void)pacer_.Take(1, now);
   (void)context.egress.Take(static_cast<double>(size), now);
   context.counters.Add(RelayCount::kDatagramsOut);
@@ -181,7 +193,7 @@ bool RelaySession::SendFrame(const Frame& frame, const Path& path, Outbox& out) 
   if (buffer.empty() || !current_ || current_->sealer.exhausted()) return false;
   wire::SpanWriter frames(session::Sealer::FrameArea(buffer));
   frame.SerializeTo(frames);
-  out.Commit(current_->sealer.Seal(buffer, frames.size()), path);
+  out.Commit(current_->sealer.Seal(ciphers_, buffer, frames.size()), path);
   return true;
 }
 

@@ -38,8 +38,11 @@ struct SendContext {
 
 class RelaySession {
  public:
-  RelaySession(ConnId id, Secret<32> psk, const RelayOptions& options);
+  // `ciphers` outlive it.
+  RelaySession(ConnId id, Secret<32> psk, const RelayOptions& options, session::Ciphers& ciphers);
 
+  // Begins to fetch what a datagram needs.
+  void Prefetch() const;
   ConnId id() const { return id_; }
   const Secret<32>& psk() const { return psk_; }
   TransmitQueue& queue() { return queue_; }
@@ -64,7 +67,7 @@ class RelaySession {
   };
   Opened Open(const wire::DataHeader& header, ByteView datagram, MonoTime now,
               std::span<uint8_t> plain);
-  bool has_keys() const { return current_ != nullptr || pending_ != nullptr; }
+  bool has_keys() const { return current_ || pending_; }
   // The proved address, when there is one.
   const Path* path() const { return current_ ? &current_->path : nullptr; }
   // A valid datagram of `bytes` came from `path`. When that is not the proved address and the
@@ -98,10 +101,10 @@ class RelaySession {
 
  private:
   struct Keys {
-    wire::SessionRandom client_random;
     session::Sealer sealer;
-    session::Opener opener;
     Path path;
+    session::Opener opener;
+    wire::SessionRandom client_random;
     session::RegisteredBytes reply;
     // When the answer went out; nullopt once it went out twice, so that nobody can say which copy
     // was heard.
@@ -116,15 +119,9 @@ class RelaySession {
   void TellWindow(const TransmitQueue::Due& next, Duration window, wire::SpanWriter& frames);
   void SendOne(TransmitQueue::Due due, MonoTime now, SendContext& context, Outbox& out);
 
+  // What every datagram needs comes first, close together.
+  session::Ciphers& ciphers_;
   ConnId id_;
-  Secret<32> psk_;
-  Secret<32> mac_key_;
-  Duration silent_after_;
-  Duration longest_first_rtt_;  // A client's repeat comes no sooner.
-  uint64_t reg_seq_ = 0;
-  std::unique_ptr<Keys> current_;
-  std::unique_ptr<Keys> pending_;
-  reliable::TokenBucket register_bucket_;
   reliable::TokenBucket pacer_;  // Datagrams.
   reliable::RttEstimator rtt_;
   PathProbe probe_;
@@ -133,6 +130,14 @@ class RelaySession {
   bool reachable_ = false;
   Duration told_window_{0};  // By ACKWINDOW, under the present keys.
   size_t counted_ = 0;       // In AckWindow.
+  Duration silent_after_;
+  std::unique_ptr<Keys> pending_;
+  std::optional<Keys> current_;
+  Secret<32> psk_;
+  Secret<32> mac_key_;
+  Duration longest_first_rtt_;  // A client's repeat comes no sooner.
+  uint64_t reg_seq_ = 0;
+  reliable::TokenBucket register_bucket_;
 };
 
 }  // namespace p2p::relay

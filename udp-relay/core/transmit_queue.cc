@@ -84,10 +84,10 @@ TransmitQueue::Acked TransmitQueue::OnDone(const wire::DoneFrame& done, MonoTime
 }
 
 bool TransmitQueue::Forget(BroadcastId id) {
-  const size_t removed =
-      std::erase_if(active_, [&](const Active& a) { return a.broadcast->id == id; }) +
-      std::erase_if(waiting_, [&](const StoredBroadcastPtr& b) { return b->id == id; });
-  return removed > 0;
+  const size_t before = size();
+  DropActive([&](const Active& a) { return a.broadcast->id == id; });
+  waiting_.remove_if([&](const StoredBroadcastPtr& b) { return b->id == id; });
+  return size() < before;
 }
 
 void TransmitQueue::SendAllAgain() {
@@ -134,8 +134,13 @@ std::optional<Duration> TransmitQueue::Measure(const Active& active, uint64_t pa
   return std::nullopt;
 }
 
+template <class Predicate>
+void TransmitQueue::DropActive(const Predicate& which) {
+  active_.erase(std::remove_if(active_.begin(), active_.end(), which), active_.end());
+}
+
 void TransmitQueue::Refresh() {
-  std::erase_if(active_, [](const Active& a) { return a.broadcast->dead; });
+  DropActive([](const Active& a) { return a.broadcast->dead; });
   while (active_.size() < kMaxActive && !waiting_.empty()) {
     StoredBroadcastPtr next = std::move(waiting_.front());
     waiting_.pop_front();
@@ -144,7 +149,7 @@ void TransmitQueue::Refresh() {
     active_.push_back({.broadcast = std::move(next),
                        .acked = 0,
                        .newest_ack = 0,
-                       .fragments = std::vector<Fragment>(count)});
+                       .fragments = absl::InlinedVector<Fragment, 1>(count)});
   }
 }
 

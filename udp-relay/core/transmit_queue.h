@@ -1,10 +1,10 @@
 // What one session still has to be sent, fragment by fragment: due times, tries, acknowledgements.
 #pragma once
 
-#include <deque>
+#include <list>
 #include <optional>
-#include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "common/wire/delivery_frames.h"
 #include "udp-relay/core/broadcast_table.h"
 
@@ -61,16 +61,19 @@ class TransmitQueue {
     StoredBroadcastPtr broadcast;
     uint64_t acked = 0;
     uint64_t newest_ack = 0;  // Carrier of the newest ACK taken.
-    std::vector<Fragment> fragments;
+    absl::InlinedVector<Fragment, 1> fragments;
   };
   Active* Find(BroadcastId id);
   std::optional<Duration> Measure(const Active& active, uint64_t packet_no, uint16_t delay_ms,
                                   MonoTime now) const;
+  template <class Predicate>
+  void DropActive(const Predicate& which);
   // Drops the dead, and starts what waits while there is room.
   void Refresh();
 
-  std::vector<Active> active_;
-  std::deque<StoredBroadcastPtr> waiting_;
+  // Most often there is one, of one fragment: that costs no allocation.
+  absl::InlinedVector<Active, 1> active_;
+  std::list<StoredBroadcastPtr> waiting_;
 };
 
 }  // namespace p2p::relay

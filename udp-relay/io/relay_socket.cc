@@ -148,7 +148,9 @@ absl::StatusOr<std::unique_ptr<RelaySocket>> RelaySocket::Adopt(net::UniqueFd fd
   const bool v6 = storage.ss_family == AF_INET6;
   const int level = v6 ? static_cast<int>(IPPROTO_IPV6) : static_cast<int>(IPPROTO_IP);
   const int option = v6 ? IPV6_RECVPKTINFO : IP_PKTINFO;
-  P2P_RETURN_IF_ERROR(SetInt(fd.get(), level, option, 1, "PKTINFO"));
+  if (address->ip.IsUnspecified()) {
+    P2P_RETURN_IF_ERROR(SetInt(fd.get(), level, option, 1, "PKTINFO"));
+  }
   return std::unique_ptr<RelaySocket>(new RelaySocket(std::move(fd), *address, v6, counters));
 }
 
@@ -164,7 +166,8 @@ RelaySocket::RelaySocket(net::UniqueFd fd, net::SocketAddress address, bool v6,
 
 RelaySocket::~RelaySocket() = default;
 
-size_t RelaySocket::Receive(const std::function<void(ByteView, const Path&)>& take) {
+size_t RelaySocket::Receive(absl::FunctionRef<void(ByteView)> look,
+                            absl::FunctionRef<void(ByteView, const Path&)> take) {
   for (size_t i = 0; i < kReceiveBatch; ++i) {
     auto& slot = buffers_->in[i];
     slot.io = {.iov_base = slot.bytes.data(), .iov_len = slot.bytes.size()};
@@ -174,6 +177,7 @@ size_t RelaySocket::Receive(const std::function<void(ByteView, const Path&)>& ta
     header.msg_namelen = sizeof slot.from;
     header.msg_iov = &slot.io;
     header.msg_iovlen = 1;
+    if (!wildcard_) continue;
     header.msg_control = slot.control.data();
     header.msg_controllen = slot.control.size();
   }
@@ -185,11 +189,14 @@ size_t RelaySocket::Receive(const std::function<void(ByteView, const Path&)>& ta
   }
   counters_.Add(IoCount::kReceived, static_cast<uint64_t>(n));
   for (size_t i = 0; i < static_cast<size_t>(n); ++i) {
+    look(ByteView(buffers_->in[i].bytes).first(buffers_->in_headers[i].msg_len));
+  }
+  for (size_t i = 0; i < static_cast<size_t>(n); ++i) {
     const auto remote = net::SocketAddress::FromSockaddr(buffers_->in[i].from);
     if (!remote) continue;
     mmsghdr& header = buffers_->in_headers[i];
     take(ByteView(buffers_->in[i].bytes).first(header.msg_len),
-         Path{*remote, LocalAddress(header.msg_hdr)});
+         Path{*remote, wildcard_ ? LocalAddress(header.msg_hdr) : net::IpAddress()});
   }
   return static_cast<size_t>(n);
 }

@@ -1,10 +1,10 @@
 // The relay's UDP socket and its batches.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "common/base/counters.h"
 #include "common/net/fd.h"
@@ -38,9 +38,10 @@ class RelaySocket {
   static absl::StatusOr<std::unique_ptr<RelaySocket>> Adopt(net::UniqueFd fd, IoCounters& counters);
   ~RelaySocket();
 
-  // One recvmmsg; `take` for each datagram. Returns how many there were; fewer than kReceiveBatch:
-  // none are left.
-  size_t Receive(const std::function<void(ByteView datagram, const Path& path)>& take);
+  // One recvmmsg; `look` for each datagram, then `take` for each. Returns how many there were;
+  // fewer than kReceiveBatch: none are left.
+  size_t Receive(absl::FunctionRef<void(ByteView datagram)> look,
+                 absl::FunctionRef<void(ByteView datagram, const Path& path)> take);
   // The receive buffer is so full that datagrams may soon be lost: a quarter.
   bool ReceiveBufferFills() const;
   enum class Sent { kAll, kBlocked, kNoBuffers };

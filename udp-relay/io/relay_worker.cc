@@ -13,6 +13,8 @@ namespace {
 
 // Receives between two send batches: enough for the acknowledgements of the last ones.
 constexpr int kReceivesPerTurn = 8;
+// As many as fit a send batch: what was just queued leaves while its session is at hand.
+constexpr size_t kOrdersPerTurn = RelaySocket::kSendBatch;
 constexpr int kRetryMs = 1;
 constexpr int kIdleMs = 60'000;
 
@@ -95,14 +97,22 @@ void RelayWorker::Run() {
 }
 
 bool RelayWorker::CarryOutOrders() {
-  OrderQueue::Batch batch = orders_->TakeAll();
-  if (batch.stopped) return false;
-  if (batch.overflowed) {
-    io_counters_.Add(IoCount::kOrderOverflow);
-    engine_.Clear();
-    events_.OnRelayRestarted();
+  if (next_order_ == batch_.orders.size()) {
+    batch_ = orders_->TakeAll();
+    next_order_ = 0;
+    if (batch_.overflowed) {
+      io_counters_.Add(IoCount::kOrderOverflow);
+      engine_.Clear();
+      events_.OnRelayRestarted();
+    }
   }
-  for (Order& order : batch.orders) CarryOut(std::move(order));
+  if (batch_.stopped) return false;
+  const size_t end = std::min(batch_.orders.size(), next_order_ + kOrdersPerTurn);
+  for (size_t i = next_order_; i < end; ++i) {
+    if (const auto* queue = std::get_if<QueueOrder>(&batch_.orders[i]))
+      engine_.Expect(queue->session);
+  }
+  while (next_order_ < end) CarryOut(std::move(batch_.orders[next_order_++]));
   sessions_.store(engine_.sessions(), std::memory_order_relaxed);
   return true;
 }
@@ -123,9 +133,10 @@ void RelayWorker::CarryOut(Order order) {
 void RelayWorker::ReceiveSome() {
   const MonoTime now = clock_.Mono();
   for (int i = 0; i < kReceivesPerTurn; ++i) {
-    const size_t n = socket_->Receive([&](ByteView datagram, const Path& path) {
-      engine_.OnDatagram(datagram, path, now, replies_);
-    });
+    const size_t n = socket_->Receive([&](ByteView datagram) { engine_.Expect(datagram); },
+                                      [&](ByteView datagram, const Path& path) {
+                                        engine_.OnDatagram(datagram, path, now, replies_);
+                                      });
     // A blocked socket drops replies, counted by the engine: clients ask again.
     if (!blocked_ && socket_->Send(replies_) != RelaySocket::Sent::kAll) blocked_ = true;
     if (n < RelaySocket::kReceiveBatch) return;
@@ -162,7 +173,7 @@ void RelayWorker::Gather() {
 int RelayWorker::TimeoutMs() const {
   if (no_buffers_) return kRetryMs;
   if (blocked_) return kIdleMs;  // EPOLLOUT wakes us.
-  if (!outbox_.empty()) return 0;
+  if (!outbox_.empty() || next_order_ < batch_.orders.size()) return 0;
   const auto next = engine_.NextDeadline();
   if (!next) return kIdleMs;
   const Duration wait = *next - clock_.Mono();

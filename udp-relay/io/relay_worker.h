@@ -63,6 +63,8 @@ class RelayWorker final : public RelayPort {
   RelayEngine engine_;
   std::unique_ptr<RelaySocket> socket_;
   std::unique_ptr<OrderQueue> orders_;
+  OrderQueue::Batch batch_;  // Of it, being carried out …
+  size_t next_order_ = 0;    // … from here on.
   net::UniqueFd epoll_;
   Outbox replies_;
   Outbox outbox_;

@@ -31,23 +31,42 @@ TEST(HkdfTest, MatchesRfc5869) {
 }
 
 TEST(AeadTest, OpensWhatItSealedAndNothingElse) {
-  const Bytes key(kAeadKeySize, 7);
-  Aead seal(key, Aead::Use::kSeal);
-  Aead open(key, Aead::Use::kOpen);
+  const AeadKey key({7, 7, 7});
+  Aead seal(Aead::Use::kSeal);
+  Aead open(Aead::Use::kOpen);
   const AeadNonce nonce{1, 2, 3};
   const Bytes plain = ToBytes(AsBytes("hello"));
   Bytes sealed(plain.size() + kAeadTagSize);
-  seal.Seal(nonce, AsBytes("header"), plain, sealed);
+  seal.Seal(key, nonce, AsBytes("header"), plain, sealed);
   Bytes opened(plain.size());
-  EXPECT_TRUE(open.Open(nonce, AsBytes("header"), sealed, opened));
+  EXPECT_TRUE(open.Open(key, nonce, AsBytes("header"), sealed, opened));
   EXPECT_EQ(opened, plain);
-  EXPECT_FALSE(open.Open(nonce, AsBytes("Header"), sealed, opened));
+  EXPECT_FALSE(open.Open(key, nonce, AsBytes("Header"), sealed, opened));
   for (size_t i = 0; i < sealed.size(); ++i) {
     Bytes bad = sealed;
     bad[i] ^= 1;
-    EXPECT_FALSE(open.Open(nonce, AsBytes("header"), bad, opened)) << i;
+    EXPECT_FALSE(open.Open(key, nonce, AsBytes("header"), bad, opened)) << i;
   }
-  EXPECT_FALSE(open.Open(nonce, {}, Bytes(3), {}));
+  EXPECT_FALSE(open.Open(key, nonce, {}, Bytes(3), {}));
+}
+
+TEST(AeadTest, AnyKeyInTurn) {
+  Aead seal(Aead::Use::kSeal);
+  Aead open(Aead::Use::kOpen);
+  const AeadKey one({1}), other({2});
+  const Bytes plain(100, 7);
+  for (uint8_t i = 0; i < 6; ++i) {
+    const AeadKey& key = i % 3 == 0 ? one : other;  // The same again, and another.
+    const AeadKey& wrong = i % 3 == 0 ? other : one;
+    Bytes sealed(plain.size() + kAeadTagSize), opened(plain.size());
+    seal.Seal(key, {i}, {}, plain, sealed);
+    EXPECT_TRUE(open.Open(key, {i}, {}, sealed, opened)) << int{i};
+    EXPECT_EQ(opened, plain);
+    EXPECT_FALSE(open.Open(wrong, {i}, {}, sealed, opened)) << int{i};
+    Bytes by_itself(sealed.size());
+    Aead(Aead::Use::kSeal).Seal(key, {i}, {}, plain, by_itself);
+    EXPECT_EQ(sealed, by_itself);
+  }
 }
 
 TEST(SignTest, MatchesRfc8032AndRefusesChanges) {

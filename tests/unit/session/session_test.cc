@@ -62,19 +62,20 @@ TEST(KeyScheduleTest, NonceIsIvXorPacketNumber) {
 }
 
 struct Pair {
+  Ciphers ciphers;
   Sealer sealer{DataKey(Direction::kToRelay), kConn, 0};
   Opener opener{DataKey(Direction::kToRelay), 0};
 
   Bytes Seal(ByteView frames) {
     Bytes datagram(wire::kMaxDatagram);
     std::copy(frames.begin(), frames.end(), Sealer::FrameArea(datagram).begin());
-    datagram.resize(sealer.Seal(datagram, frames.size()));
+    datagram.resize(sealer.Seal(ciphers, datagram, frames.size()));
     return datagram;
   }
   Opener::Result Open(ByteView datagram) {
     const auto header = wire::DataHeader::Parse(datagram);
     EXPECT_TRUE(header.has_value());
-    return opener.Open(*header, datagram, plain);
+    return opener.Open(ciphers, *header, datagram, plain);
   }
   std::array<uint8_t, wire::kMaxFrameBytes> plain;
 };
@@ -106,7 +107,8 @@ TEST(SealerTest, EveryFlippedBitIsFound) {
     bad[bit / 8] ^= static_cast<uint8_t>(1 << bit % 8);
     const auto header = wire::DataHeader::Parse(bad);
     if (!header) continue;
-    EXPECT_NE(pair.opener.Open(*header, bad, pair.plain).error, OpenError::kNone) << bit;
+    EXPECT_NE(pair.opener.Open(pair.ciphers, *header, bad, pair.plain).error, OpenError::kNone)
+        << bit;
   }
   EXPECT_EQ(pair.Open(datagram).error, OpenError::kNone) << "forgeries must not move the window";
 }
@@ -115,11 +117,13 @@ TEST(SealerTest, OneDirectionDoesNotOpenTheOther) {
   Pair pair;
   Opener other(DataKey(Direction::kToClient), 0);
   const Bytes datagram = pair.Seal(Bytes{4, 0, 0});
-  EXPECT_EQ(other.Open(*wire::DataHeader::Parse(datagram), datagram, pair.plain).error,
-            OpenError::kTag);
+  EXPECT_EQ(
+      other.Open(pair.ciphers, *wire::DataHeader::Parse(datagram), datagram, pair.plain).error,
+      OpenError::kTag);
   Opener later(DataKey(Direction::kToRelay), 1);
-  EXPECT_EQ(later.Open(*wire::DataHeader::Parse(datagram), datagram, pair.plain).error,
-            OpenError::kEpoch);
+  EXPECT_EQ(
+      later.Open(pair.ciphers, *wire::DataHeader::Parse(datagram), datagram, pair.plain).error,
+      OpenError::kEpoch);
 }
 
 TEST(ReplayWindowTest, AcceptsReorderingWithinTheWindowOnce) {
