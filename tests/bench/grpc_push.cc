@@ -3,29 +3,41 @@
 #include <chrono>
 
 #include "common/base/check.h"
+#include "common/base/clock.h"
+#include "common/crypto/certificate.h"
 #include "grpcpp/server_builder.h"
 
 namespace p2p::bench {
 
 class GrpcPush::Stream final : public grpc::ServerGenericBidiReactor {
  public:
-  Stream() { StartSendInitialMetadata(); }
+  explicit Stream(std::atomic<uint64_t>& acknowledged) : acknowledged_(acknowledged) {
+    StartSendInitialMetadata();
+    StartRead(&acknowledgement_);
+  }
   void Write(const grpc::ByteBuffer& message) {
     message_ = message;  // Shares the bytes.
     StartWrite(&message_);
+  }
+  void OnReadDone(bool ok) override {
+    if (!ok) return;
+    acknowledged_.fetch_add(1, std::memory_order_relaxed);
+    StartRead(&acknowledgement_);
   }
   void OnCancel() override { Finish(grpc::Status::CANCELLED); }
   void OnDone() override {}  // Owned by the service until the server is gone.
 
  private:
+  std::atomic<uint64_t>& acknowledged_;
   grpc::ByteBuffer message_;
+  grpc::ByteBuffer acknowledgement_;
 };
 
 class GrpcPush::Service final : public grpc::CallbackGenericService {
  public:
   grpc::ServerGenericBidiReactor* CreateReactor(grpc::GenericCallbackServerContext*) override {
     const absl::MutexLock lock(&mu_);
-    streams_.push_back(std::make_unique<Stream>());
+    streams_.push_back(std::make_unique<Stream>(acknowledged));
     return streams_.back().get();
   }
   size_t size() const {
@@ -36,6 +48,7 @@ class GrpcPush::Service final : public grpc::CallbackGenericService {
     const absl::MutexLock lock(&mu_);
     for (const auto& stream : streams_) stream->Write(message);
   }
+  std::atomic<uint64_t> acknowledged{0};
 
  private:
   mutable absl::Mutex mu_;
@@ -43,8 +56,12 @@ class GrpcPush::Service final : public grpc::CallbackGenericService {
 };
 
 GrpcPush::GrpcPush() : service_(std::make_unique<Service>()) {
+  const auto pair = crypto::MakeServerCertificate({"localhost"}, {}, SystemClock().Wall());
+  P2P_CHECK(pair.ok());
+  grpc::SslServerCredentialsOptions options;
+  options.pem_key_cert_pairs.push_back({pair->private_key, pair->certificate});
   grpc::ServerBuilder builder;
-  builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
+  builder.AddListeningPort("127.0.0.1:0", grpc::SslServerCredentials(options), &port_);
   builder.RegisterCallbackGenericService(service_.get());
   server_ = builder.BuildAndStart();
   P2P_CHECK(server_ != nullptr);
@@ -54,6 +71,8 @@ GrpcPush::~GrpcPush() {
   server_->Shutdown(std::chrono::system_clock::now());
   server_->Wait();
 }
+
+uint64_t GrpcPush::acknowledged() const { return service_->acknowledged; }
 
 size_t GrpcPush::streams() const { return service_->size(); }
 

@@ -1,4 +1,5 @@
-// A gRPC server with many open streams that pushes one message to all of them: a yardstick.
+// A gRPC server with many open streams that pushes one message to all of them and reads an
+// acknowledgement from each, over TLS: a yardstick.
 #pragma once
 
 #include <memory>
@@ -10,15 +11,16 @@
 
 namespace p2p::bench {
 
-// In clear, on loopback. The message is serialized once; everything is thread-safe.
+// On loopback. The message is serialized once; everything is thread-safe.
 class GrpcPush {
  public:
   GrpcPush();
   ~GrpcPush();
   uint16_t port() const { return static_cast<uint16_t>(port_); }
   size_t streams() const;
-  // To all streams. Not again before it has arrived.
+  // To all streams. Not again before all have acknowledged it.
   void Push(const std::string& message);
+  uint64_t acknowledged() const;
 
  private:
   class Stream;

@@ -12,6 +12,8 @@ struct StreamScript {
   std::string greeting;    // At once.
   std::string ready_mark;  // Is ready when it has seen this; empty: at the first bytes.
   std::string then;        // Said when it is ready.
+  std::string answer;      // Said when a message is complete.
+  bool tls = false;        // 1.3, whoever it is at the other end.
 };
 
 // Connects `size` clients to 127.0.0.1, board.port, and counts until board.stop: a client has the
@@ -20,7 +22,7 @@ void RunStreamFleet(size_t size, const StreamScript& script, FanOutBoard& board)
 
 // A plain-text subscriber of nats-server, subject "x".
 StreamScript NatsSubscriber();
-// A client of one gRPC stream on HTTP/2 in clear.
+// A client of one gRPC stream over TLS, which acknowledges every message with one of 16 bytes.
 StreamScript GrpcStream();
 
 }  // namespace p2p::bench
