@@ -1,5 +1,6 @@
 #include "common/crypto/aead.h"
 
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 
@@ -49,8 +50,10 @@ void Aead::Seal(const AeadKey& key, const AeadNonce& nonce, ByteView aad, ByteVi
         EVP_EncryptUpdate(ctx, out.data(), &n, plain.data(), static_cast<int>(plain.size())) == 1);
   }
   P2P_CHECK(EVP_EncryptFinal_ex(ctx, out.data() + plain.size(), &n) == 1);
-  P2P_CHECK(
-      EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_GCM_GET_TAG, kAeadTagSize, out.data() + plain.size()) == 1);
+  OSSL_PARAM tag[] = {OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG,
+                                                        out.data() + plain.size(), kAeadTagSize),
+                      OSSL_PARAM_construct_end()};
+  P2P_CHECK(EVP_CIPHER_CTX_get_params(ctx, tag) == 1);
 }
 
 bool Aead::Open(const AeadKey& key, const AeadNonce& nonce, ByteView aad, ByteView sealed,

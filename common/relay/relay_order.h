@@ -1,6 +1,8 @@
 // The calls of RelayPort as values, for the queues between threads and between processes.
 #pragma once
 
+#include <vector>
+
 #include "common/relay/relay_port.h"
 
 namespace p2p::relay {
@@ -22,6 +24,13 @@ struct RemoveBroadcastOrder {
 struct QueueOrder {
   ConnId session;
   BroadcastId broadcast;
+};
+
+// The same for many sessions at once.
+struct QueueForAllOrder {
+  std::vector<ConnId> sessions;
+  BroadcastId broadcast;
+  size_t done = 0;  // Of the sessions.
 };
 
 // Visits with one lambda an alternative.

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/functional/any_invocable.h"
 #include "common/base/id.h"
@@ -47,6 +48,10 @@ class RelayPort {
   virtual void RemoveBroadcast(BroadcastId broadcast) = 0;
   // Deliver to that session until acknowledged, expired or gone.
   virtual void Queue(ConnId session, BroadcastId broadcast) = 0;
+  // The same for many sessions.
+  virtual void QueueForAll(std::vector<ConnId> sessions, BroadcastId broadcast) {
+    for (const ConnId& session : sessions) Queue(session, broadcast);
+  }
 };
 
 }  // namespace p2p::relay

@@ -293,7 +293,13 @@ void BroadcastDesk::CarryOut(DeliveryOrders orders) {
   if (!orders.due.empty() || !orders.delivered.empty()) {
     ledger_.Add(std::move(orders.due), std::move(orders.delivered));
   }
-  for (const auto& [conn, id] : orders.relay) relay_->Queue(conn, id);
+  for (auto at = orders.relay.begin(); at != orders.relay.end();) {
+    // A new broadcast comes with everybody who is there.
+    const BroadcastId id = at->broadcast;
+    std::vector<ConnId> sessions;
+    for (; at != orders.relay.end() && at->broadcast == id; ++at) sessions.push_back(at->conn);
+    relay_->QueueForAll(std::move(sessions), id);
+  }
   for (const auto& [conn, id] : orders.channel) PushOnChannel(conn, id);
   for (const BroadcastId& id : orders.expired) Forget(id);
   Rearm();

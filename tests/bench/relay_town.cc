@@ -73,7 +73,7 @@ void RelayTown::Admit(const RelayFleet& fleet) {
 
 void RelayTown::Publish(const relay::SignedBroadcastPtr& broadcast) {
   worker_->AddBroadcast(broadcast, clock_.Mono() + 30min);
-  for (const ConnId& conn : admitted_) worker_->Queue(conn, broadcast->id);
+  worker_->QueueForAll(admitted_, broadcast->id);
 }
 
 }  // namespace p2p::bench

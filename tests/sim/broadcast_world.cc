@@ -211,7 +211,7 @@ bool BroadcastWorld::CarryOut() {
   const auto by_conn = [](const auto& a, const auto& b) { return a.conn < b.conn; };
   std::stable_sort(orders.relay.begin(), orders.relay.end(), by_conn);
   std::stable_sort(orders.channel.begin(), orders.channel.end(), by_conn);
-  for (const auto& send : orders.relay) engine_->Queue(send.conn, send.broadcast);
+  for (const auto& send : orders.relay) engine_->Queue({&send.conn, 1}, send.broadcast);
   for (const auto& send : orders.channel) {
     Later(50ms, [this, send] {
       const auto it = sessions_.find(send.conn);

@@ -15,7 +15,7 @@ std::optional<MonoTime> Earlier(std::optional<MonoTime> a, std::optional<MonoTim
 }  // namespace
 
 RelayEngine::RelayEngine(const RelayOptions& options, Random& random, RelayEvents& events,
-                         RelayCounters& counters)
+                         RelayCounters& counters, std::pmr::memory_resource& memory)
     : options_(options),
       random_(random),
       events_(events),
@@ -23,7 +23,9 @@ RelayEngine::RelayEngine(const RelayOptions& options, Random& random, RelayEvent
       registrar_(options_, random_, counters_),
       broadcasts_(options_.max_broadcasts),
       egress_(options_.egress_bytes_per_second, options_.egress_burst_bytes),
-      jitter_(random_.U64()) {}
+      jitter_(random_.U64()),
+      pool_({.max_blocks_per_chunk = 1024, .largest_required_pool_block = sizeof(RelaySession)},
+            &memory) {}
 
 void RelayEngine::AddSession(ConnId id, Secret<32> psk) {
   RemoveSession(id);
@@ -33,11 +35,12 @@ void RelayEngine::AddSession(ConnId id, Secret<32> psk) {
   }
   if (free_.empty()) {
     free_.push_back(static_cast<Slot>(slots_.size()));
-    slots_.emplace_back();
+    slots_.emplace_back(nullptr, Free{&pool_});
   }
   const Slot slot = free_.back();
   free_.pop_back();
-  slots_[slot] = std::make_unique<RelaySession>(id, std::move(psk), options_, ciphers_);
+  slots_[slot].reset(std::pmr::polymorphic_allocator<>(&pool_).new_object<RelaySession>(
+      id, std::move(psk), options_, ciphers_));
   by_id_.emplace(id, slot);
 }
 
@@ -57,14 +60,17 @@ void RelayEngine::AddBroadcast(const SignedBroadcast& broadcast, MonoTime expire
 
 void RelayEngine::RemoveBroadcast(BroadcastId id) { broadcasts_.Remove(id); }
 
-void RelayEngine::Queue(ConnId id, BroadcastId broadcast) {
-  const auto slot = Find(id);
-  auto stored = broadcasts_.Find(broadcast);
-  if (!slot || !stored) return;
-  const auto result =
-      slots_[*slot]->queue().Queue(std::move(stored), options_.max_queued_per_session);
-  if (result == TransmitQueue::Result::kFull) counters_.Add(RelayCount::kQueueFull);
-  if (result == TransmitQueue::Result::kQueued) Arm(*slot);
+void RelayEngine::Queue(std::span<const ConnId> sessions, BroadcastId broadcast) {
+  const auto stored = broadcasts_.Find(broadcast);
+  if (!stored) return;
+  for (const ConnId& id : sessions) Prefetch(id);
+  for (const ConnId& id : sessions) {
+    const auto slot = Find(id);
+    if (!slot) continue;
+    const auto result = slots_[*slot]->queue().Queue(stored, options_.max_queued_per_session);
+    if (result == TransmitQueue::Result::kFull) counters_.Add(RelayCount::kQueueFull);
+    if (result == TransmitQueue::Result::kQueued) Arm(*slot);
+  }
 }
 
 void RelayEngine::Clear() {
@@ -83,13 +89,13 @@ bool RelayEngine::Idle() {
   return true;
 }
 
-void RelayEngine::Expect(ConnId id) const {
+void RelayEngine::Prefetch(ConnId id) const {
   if (const auto slot = Find(id)) slots_[*slot]->Prefetch();
 }
 
 void RelayEngine::Expect(ByteView datagram) const {
   if (wire::PeekKind(datagram) != wire::DatagramKind::kData) return;
-  if (const auto header = wire::DataHeader::Parse(datagram)) Expect(header->conn_id);
+  if (const auto header = wire::DataHeader::Parse(datagram)) Prefetch(header->conn_id);
 }
 
 void RelayEngine::OnDatagram(ByteView datagram, const Path& path, MonoTime now, Outbox& out) {

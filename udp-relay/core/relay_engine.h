@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <memory_resource>
 #include <optional>
 #include <vector>
 
@@ -14,24 +15,25 @@
 namespace p2p::relay {
 
 // One thread. Calls `events` from within its methods; `events` must not call back in. `random`,
-// `events` and `counters` outlive it.
+// `events`, `counters` and `memory` outlive it.
 class RelayEngine {
  public:
+  // Sessions live in `memory`, in large blocks.
   RelayEngine(const RelayOptions& options, Random& random, RelayEvents& events,
-              RelayCounters& counters);
+              RelayCounters& counters,
+              std::pmr::memory_resource& memory = *std::pmr::new_delete_resource());
 
   // Orders, as in RelayPort.
   void AddSession(ConnId id, Secret<32> psk);
   void RemoveSession(ConnId id);
   void AddBroadcast(const SignedBroadcast& broadcast, MonoTime expires);
   void RemoveBroadcast(BroadcastId id);
-  void Queue(ConnId session, BroadcastId broadcast);
+  void Queue(std::span<const ConnId> sessions, BroadcastId broadcast);
   // Forgets all sessions and broadcasts.
   void Clear();
 
-  // Something for this session, or this datagram, comes soon: begins to fetch its memory. With many
-  // sessions that takes longer than all the rest, so it pays to begin with a whole batch.
-  void Expect(ConnId id) const;
+  // This datagram comes soon: begins to fetch what it needs from memory. With many sessions that
+  // takes longer than all the rest, so it pays to begin with a whole batch.
   void Expect(ByteView datagram) const;
   // Takes one datagram; leaves at most one answer in `out`, which is not larger than what its
   // addressee sent.
@@ -57,6 +59,7 @@ class RelayEngine {
     bool answered;  // There is one answer to a datagram.
   };
   std::optional<Slot> Find(ConnId id) const;
+  void Prefetch(ConnId id) const;
   void OnRegister(ByteView datagram, const Path& path, MonoTime now, Outbox& out);
   void OnData(ByteView datagram, const Path& path, MonoTime now, Outbox& out);
   // False at the first malformed frame; what stood before it was carried out.
@@ -79,7 +82,14 @@ class RelayEngine {
   std::optional<MonoTime> egress_wait_;  // The total cap held us back until then.
   Jitter jitter_;
   AckWindow ack_window_;
-  std::vector<std::unique_ptr<RelaySession>> slots_;
+  struct Free {
+    std::pmr::memory_resource* pool;
+    void operator()(RelaySession* session) const {
+      std::pmr::polymorphic_allocator<>(pool).delete_object(session);
+    }
+  };
+  std::pmr::unsynchronized_pool_resource pool_;
+  std::vector<std::unique_ptr<RelaySession, Free>> slots_;
   std::vector<Slot> free_;
   absl::flat_hash_map<ConnId, Slot> by_id_;
   TimerWheel timers_;

@@ -7,6 +7,15 @@
 
 namespace p2p::relay {
 
+namespace {
+
+size_t Weight(const Order& order) {
+  const auto* all = std::get_if<QueueForAllOrder>(&order);
+  return all != nullptr ? all->sessions.size() : 1;
+}
+
+}  // namespace
+
 absl::StatusOr<std::unique_ptr<OrderQueue>> OrderQueue::Create(size_t max) {
   net::UniqueFd wake(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
   if (!wake.valid()) return net::ErrnoError("relay eventfd", errno);
@@ -19,9 +28,11 @@ void OrderQueue::Push(Order order) {
     const MutexLock l(mu_);
     if (overflowed_) return;
     wake = orders_.empty();
-    if (orders_.size() >= max_) {
+    size_ += Weight(order);
+    if (size_ > max_) {
       overflowed_ = true;
       orders_.clear();
+      size_ = 0;
       wake = true;
     } else {
       orders_.push_back(std::move(order));
@@ -45,6 +56,7 @@ OrderQueue::Batch OrderQueue::TakeAll() {
   Batch batch;
   const MutexLock l(mu_);
   batch.orders.swap(orders_);
+  size_ = 0;
   batch.overflowed = std::exchange(overflowed_, false);
   batch.stopped = stopped_;
   return batch;

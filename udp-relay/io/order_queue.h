@@ -19,13 +19,15 @@ struct ClearOrder {};
 struct DrainOrder {
   absl::AnyInvocable<void()> idle;  // On the relay's thread.
 };
-using Order = std::variant<AddSessionOrder, RemoveSessionOrder, AddBroadcastOrder,
-                           RemoveBroadcastOrder, QueueOrder, ClearOrder, DrainOrder>;
+using Order =
+    std::variant<AddSessionOrder, RemoveSessionOrder, AddBroadcastOrder, RemoveBroadcastOrder,
+                 QueueOrder, QueueForAllOrder, ClearOrder, DrainOrder>;
 
 // Thread-safe; Push never blocks. Full means that the relay's thread fell far behind: then
 // everything is dropped, and the reader learns that it must start over and be fed anew.
 class OrderQueue {
  public:
+  // One for each session that is meant.
   static constexpr size_t kMaxOrders = size_t{1} << 18;
 
   static absl::StatusOr<std::unique_ptr<OrderQueue>> Create(size_t max = kMaxOrders);
@@ -50,6 +52,7 @@ class OrderQueue {
   net::UniqueFd wake_;
   Mutex mu_;
   std::vector<Order> orders_ ABSL_GUARDED_BY(mu_);
+  size_t size_ ABSL_GUARDED_BY(mu_) = 0;  // As kMaxOrders counts.
   bool overflowed_ ABSL_GUARDED_BY(mu_) = false;
   bool stopped_ ABSL_GUARDED_BY(mu_) = false;
 };

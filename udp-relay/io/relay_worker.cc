@@ -42,7 +42,7 @@ RelayWorker::RelayWorker(const RelayOptions& options, const Clock& clock, Random
                          RelayEvents& events)
     : clock_(clock),
       events_(events),
-      engine_(options, random, events, counters_),
+      engine_(options, random, events, counters_, memory_),
       replies_(RelaySocket::kReceiveBatch),
       outbox_(RelaySocket::kSendBatch) {}
 
@@ -73,6 +73,9 @@ void RelayWorker::RemoveBroadcast(BroadcastId broadcast) {
 }
 void RelayWorker::Queue(ConnId session, BroadcastId broadcast) {
   orders_->Push(QueueOrder{session, broadcast});
+}
+void RelayWorker::QueueForAll(std::vector<ConnId> sessions, BroadcastId broadcast) {
+  orders_->Push(QueueForAllOrder{std::move(sessions), broadcast});
 }
 
 void RelayWorker::Clear() { orders_->Push(ClearOrder{}); }
@@ -107,27 +110,37 @@ bool RelayWorker::CarryOutOrders() {
     }
   }
   if (batch_.stopped) return false;
-  const size_t end = std::min(batch_.orders.size(), next_order_ + kOrdersPerTurn);
-  for (size_t i = next_order_; i < end; ++i) {
-    if (const auto* queue = std::get_if<QueueOrder>(&batch_.orders[i]))
-      engine_.Expect(queue->session);
+  for (size_t most = kOrdersPerTurn; most > 0 && next_order_ < batch_.orders.size();) {
+    if (CarryOut(batch_.orders[next_order_], most)) ++next_order_;
   }
-  while (next_order_ < end) CarryOut(std::move(batch_.orders[next_order_++]));
   sessions_.store(engine_.sessions(), std::memory_order_relaxed);
   return true;
 }
 
-void RelayWorker::CarryOut(Order order) {
+bool RelayWorker::CarryOut(Order& order, size_t& most) {
+  if (auto* all = std::get_if<QueueForAllOrder>(&order)) {
+    const auto some = std::span(all->sessions).subspan(all->done);
+    const size_t n = std::min(most, some.size());
+    engine_.Queue(some.first(n), all->broadcast);
+    all->done += n;
+    most -= n;
+    return all->done == all->sessions.size();
+  }
+  --most;
   std::visit(Overloaded{
                  [this](AddSessionOrder& o) { engine_.AddSession(o.session, std::move(o.psk)); },
                  [this](RemoveSessionOrder& o) { engine_.RemoveSession(o.session); },
                  [this](AddBroadcastOrder& o) { engine_.AddBroadcast(*o.broadcast, o.expires); },
                  [this](RemoveBroadcastOrder& o) { engine_.RemoveBroadcast(o.broadcast); },
-                 [this](QueueOrder& o) { engine_.Queue(o.session, o.broadcast); },
+                 [this](QueueOrder& o) {
+                   engine_.Queue({&o.session, 1}, o.broadcast);
+                 },
+                 [](QueueForAllOrder&) {},
                  [this](ClearOrder&) { engine_.Clear(); },
                  [this](DrainOrder& o) { when_idle_ = std::move(o.idle); },
              },
              order);
+  return true;
 }
 
 void RelayWorker::ReceiveSome() {

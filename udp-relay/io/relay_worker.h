@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "common/base/clock.h"
 #include "udp-relay/core/relay_engine.h"
+#include "udp-relay/io/huge_pages.h"
 #include "udp-relay/io/order_queue.h"
 #include "udp-relay/io/relay_socket.h"
 
@@ -36,6 +37,7 @@ class RelayWorker final : public RelayPort {
   void AddBroadcast(SignedBroadcastPtr broadcast, MonoTime expires) override;
   void RemoveBroadcast(BroadcastId broadcast) override;
   void Queue(ConnId session, BroadcastId broadcast) override;
+  void QueueForAll(std::vector<ConnId> sessions, BroadcastId broadcast) override;
 
   // Orders of a relay that is a process of its own; in turn with those above.
   void Clear();
@@ -49,7 +51,8 @@ class RelayWorker final : public RelayPort {
   void Run();
   // False when the worker is to end.
   bool CarryOutOrders();
-  void CarryOut(Order order);
+  // Carries out no more than `most` of it, and takes that off; false when something is left.
+  bool CarryOut(Order& order, size_t& most);
   void ReceiveSome();
   void SendSome();
   void WatchWritable(bool on);
@@ -60,6 +63,7 @@ class RelayWorker final : public RelayPort {
   RelayEvents& events_;
   RelayCounters counters_;
   IoCounters io_counters_;
+  HugePages memory_;
   RelayEngine engine_;
   std::unique_ptr<RelaySocket> socket_;
   std::unique_ptr<OrderQueue> orders_;
