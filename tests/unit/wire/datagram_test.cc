@@ -145,11 +145,11 @@ TEST(FrameTest, FragmentHasItsGoldenBytes) {
   EXPECT_EQ(ToBytes(parsed->bytes), data);
 }
 
-TEST(FrameTest, LargestFragmentFillsADatagramExactly) {
+TEST(FrameTest, LargestFragmentAndAnAckWindowFillADatagramExactly) {
   const Bytes data(kFragmentBytes, 0xDA);
   const FragmentFrame frame{
       .id = kBroadcast, .index = 54, .count = 55, .total = 55 * kFragmentBytes, .bytes = data};
-  EXPECT_EQ(Serialize(frame).size(), kMaxFrameBytes);
+  EXPECT_EQ(Serialize(frame).size() + Serialize(AckWindowFrame{}).size(), kMaxFrameBytes);
 }
 
 TEST(FrameTest, FragmentsThatContradictTheirTotalAreRefused) {
