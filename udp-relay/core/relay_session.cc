@@ -140,7 +140,7 @@ std::optional<MonoTime> RelaySession::SilentAt() const {
 
 std::optional<MonoTime> RelaySession::Transmit(MonoTime now, SendContext& context, Outbox& out) {
   while (reachable_ && current_) {
-    const auto due = queue_.NextDue(now);
+    const auto due = NextDue(now);
     if (!due) return queue_.NextDeadline();
     if (!pacer_.Has(1, now)) return pacer_.ReadyAt(1, now);
     if (!context.egress.Has(wire::kMaxDatagram, now)) {
@@ -152,6 +152,16 @@ std::optional<MonoTime> RelaySession::Transmit(MonoTime now, SendContext& contex
       break;
     }
     SendOne(*due, now, context, out);
+  }
+  return std::nullopt;
+}
+
+std::optional<TransmitQueue::Due> RelaySession::NextDue(MonoTime now) {
+  while (const auto due = queue_.NextDue(now)) {
+    if (due->tries == 0 || due->at_once) return due;
+    const MonoTime at = due->sent + rtt_.Pto(due->tries) * 4 / 5 + told_window_;
+    if (at <= now) return due;
+    queue_.Postpone(*due, at);
   }
   return std::nullopt;
 }
@@ -170,7 +180,7 @@ void RelaySession::SendOne(TransmitQueue::Due due, MonoTime now, SendContext& co
     if (next->tries > 0) context.counters.Add(RelayCount::kFragmentsRepeated);
     const Duration patience = rtt_.Pto(next->tries + 1) + told_window_;
     queue_.OnSent(*next, packet_no, now, now + context.jitter.Spread(patience));
-    next = queue_.NextDue(now);
+    next = NextDue(now);
   }
   const size_t size = current_->sealer.Seal(ciphers_, buffer, frames.size());
   (void)pacer_.Take(1, now);

@@ -117,6 +117,8 @@ class RelaySession {
   bool SendFrame(const Frame& frame, const Path& path, Outbox& out);
   // Tells the window before fragment `next`, when that is due and there is room for both.
   void TellWindow(const TransmitQueue::Due& next, Duration window, wire::SpanWriter& frames);
+  // What is due by the round trips as they are known now, which may have grown since it was sent.
+  std::optional<TransmitQueue::Due> NextDue(MonoTime now);
   void SendOne(TransmitQueue::Due due, MonoTime now, SendContext& context, Outbox& out);
 
   // What every datagram needs comes first, close together.

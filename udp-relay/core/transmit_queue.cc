@@ -36,11 +36,21 @@ std::optional<TransmitQueue::Due> TransmitQueue::NextDue(MonoTime now) {
   for (size_t a = 0; a < active_.size(); ++a) {
     const Active& active = active_[a];
     for (uint16_t i = 0; i < active.fragments.size(); ++i) {
-      if ((active.acked >> i & 1) != 0 || active.fragments[i].due > now) continue;
-      return Due{a, active.broadcast.get(), i, active.fragments[i].tries};
+      const Fragment& fragment = active.fragments[i];
+      if ((active.acked >> i & 1) != 0 || fragment.due > now) continue;
+      return Due{.active = a,
+                 .broadcast = active.broadcast.get(),
+                 .index = i,
+                 .tries = fragment.tries,
+                 .sent = fragment.sent,
+                 .at_once = fragment.due == MonoTime{}};
     }
   }
   return std::nullopt;
+}
+
+void TransmitQueue::Postpone(const Due& due, MonoTime until) {
+  active_[due.active].fragments[due.index].due = until;
 }
 
 void TransmitQueue::OnSent(const Due& due, uint64_t packet_no, MonoTime now, MonoTime again) {

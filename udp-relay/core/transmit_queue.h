@@ -23,11 +23,15 @@ class TransmitQueue {
     size_t active = 0;
     const StoredBroadcast* broadcast = nullptr;
     uint16_t index = 0;
-    int tries = 0;  // So far.
+    int tries = 0;         // So far.
+    MonoTime sent{};       // The last time.
+    bool at_once = false;  // Not for having waited, but for news that it is missing.
     size_t FrameSize() const;
     wire::FragmentFrame Frame() const;
   };
   std::optional<Due> NextDue(MonoTime now);
+  // It is not due before `until` after all.
+  void Postpone(const Due& due, MonoTime until);
   // It left in datagram `packet_no`; unacknowledged it is due again at `again`.
   void OnSent(const Due& due, uint64_t packet_no, MonoTime now, MonoTime again);
 

@@ -15,6 +15,7 @@ namespace {
 constexpr int kReceivesPerTurn = 8;
 // As many as fit a send batch: what was just queued leaves while its session is at hand.
 constexpr size_t kOrdersPerTurn = RelaySocket::kSendBatch;
+constexpr Duration kLongestWait = 40ms;  // Of acknowledgements in the socket's buffer.
 constexpr int kRetryMs = 1;
 constexpr int kIdleMs = 60'000;
 
@@ -91,8 +92,7 @@ void RelayWorker::Run() {
     P2P_CHECK(n >= 0 || errno == EINTR);
     blocked_ = no_buffers_ = false;  // Try again, whatever woke us.
     if (!CarryOutOrders()) return;
-    // First transmissions go before acknowledgements, as long as none get lost for that.
-    if (TimeoutMs() > 0 || socket_->ReceiveBufferFills()) ReceiveSome();
+    if (MayReceive()) ReceiveSome();
     SendSome();
     if (when_idle_ && outbox_.empty() && engine_.Idle()) std::exchange(when_idle_, nullptr)();
     Gather();
@@ -143,8 +143,14 @@ bool RelayWorker::CarryOut(Order& order, size_t& most) {
   return true;
 }
 
+// What is to be sent goes before acknowledgements, for a while and as long as none get lost.
+bool RelayWorker::MayReceive() const {
+  return TimeoutMs() > 0 || clock_.Mono() >= received_ + kLongestWait ||
+         socket_->ReceiveBufferFills();
+}
+
 void RelayWorker::ReceiveSome() {
-  const MonoTime now = clock_.Mono();
+  const MonoTime now = received_ = clock_.Mono();
   for (int i = 0; i < kReceivesPerTurn; ++i) {
     const size_t n = socket_->Receive([&](ByteView datagram) { engine_.Expect(datagram); },
                                       [&](ByteView datagram, const Path& path) {

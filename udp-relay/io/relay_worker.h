@@ -53,6 +53,7 @@ class RelayWorker final : public RelayPort {
   bool CarryOutOrders();
   // Carries out no more than `most` of it, and takes that off; false when something is left.
   bool CarryOut(Order& order, size_t& most);
+  bool MayReceive() const;
   void ReceiveSome();
   void SendSome();
   void WatchWritable(bool on);
@@ -72,6 +73,7 @@ class RelayWorker final : public RelayPort {
   net::UniqueFd epoll_;
   Outbox replies_;
   Outbox outbox_;
+  MonoTime received_{};      // When datagrams were last taken in.
   bool blocked_ = false;     // Waiting for the socket to be writable.
   bool no_buffers_ = false;  // Waiting a millisecond.
   bool watching_ = false;
