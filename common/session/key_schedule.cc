@@ -7,9 +7,9 @@
 namespace p2p::session {
 namespace {
 
-SealKey Expand(const Secret<32>& psk, ByteView salt, ByteView info) {
+SealKey Expand(ByteView input, ByteView salt, ByteView info) {
   const auto okm =
-      crypto::HkdfSha256<crypto::kAeadKeySize + crypto::kAeadNonceSize>(psk.view(), salt, info);
+      crypto::HkdfSha256<crypto::kAeadKeySize + crypto::kAeadNonceSize>(input, salt, info);
   SealKey out;
   const ByteView raw = okm.view();
   std::copy_n(raw.begin(), crypto::kAeadKeySize, out.key.mutable_view().begin());
@@ -38,12 +38,13 @@ Secret<32> DeriveChallengeMacKey(const Secret<32>& psk) {
 }
 
 SealKey DeriveRegisterKey(const Secret<32>& psk, const wire::SessionRandom& client_random) {
-  return Expand(psk, client_random, RegisterInfo(Direction::kToRelay));
+  return Expand(psk.view(), client_random, RegisterInfo(Direction::kToRelay));
 }
 
 SealKey DeriveRegisteredKey(const Secret<32>& psk, const wire::SessionRandom& client_random,
                             const wire::SessionRandom& server_random) {
-  return Expand(psk, BothRandoms(client_random, server_random), RegisterInfo(Direction::kToClient));
+  return Expand(psk.view(), BothRandoms(client_random, server_random),
+                RegisterInfo(Direction::kToClient));
 }
 
 SealKey DeriveSessionKey(const Secret<32>& psk, const wire::SessionRandom& client_random,
@@ -52,7 +53,17 @@ SealKey DeriveSessionKey(const Secret<32>& psk, const wire::SessionRandom& clien
   ByteWriter info;
   info.Append("p2p-relay v1").Append(conn_id.view()).U8(static_cast<uint8_t>(direction));
   info.U32(epoch);
-  return Expand(psk, BothRandoms(client_random, server_random), info.bytes());
+  return Expand(psk.view(), BothRandoms(client_random, server_random), info.bytes());
+}
+
+SealKey DeriveNextKey(const SealKey& key, ConnId conn_id, uint32_t next_epoch) {
+  Secret<crypto::kAeadKeySize + crypto::kAeadNonceSize> input;
+  const auto raw = input.mutable_view();
+  std::copy_n(key.key.view().begin(), crypto::kAeadKeySize, raw.begin());
+  std::copy_n(key.iv.begin(), crypto::kAeadNonceSize, raw.begin() + crypto::kAeadKeySize);
+  ByteWriter info;
+  info.Append("p2p-relay next").Append(conn_id.view()).U32(next_epoch);
+  return Expand(input.view(), {}, info.bytes());
 }
 
 crypto::AeadNonce MakeNonce(const crypto::AeadNonce& iv, uint64_t packet_no) {

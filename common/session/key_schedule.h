@@ -31,6 +31,9 @@ SealKey DeriveSessionKey(const Secret<32>& psk, const wire::SessionRandom& clien
                          const wire::SessionRandom& server_random, ConnId conn_id,
                          Direction direction, uint32_t epoch);
 
+// The key of the epoch after `key`'s: who has this one cannot go back.
+SealKey DeriveNextKey(const SealKey& key, ConnId conn_id, uint32_t next_epoch);
+
 crypto::AeadNonce MakeNonce(const crypto::AeadNonce& iv, uint64_t packet_no);
 
 }  // namespace p2p::session

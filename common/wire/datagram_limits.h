@@ -23,7 +23,12 @@ inline constexpr size_t kMinDataDatagram = kDatagramHeaderSize + kFrameHeaderSiz
 
 // A packet number is never used twice under one key; a session ends before this one.
 inline constexpr uint64_t kMaxPacketNumber = uint64_t{1} << 48;
-inline constexpr size_t kReplayWindowPackets = 8192;
+inline constexpr size_t kReplayWindowPackets = 8192;       // To a client.
+inline constexpr size_t kRelayReplayWindowPackets = 1024;  // To the relay: ADR 0005.
+// A key seals for so long and for so many packets; the one before is taken for a while.
+inline constexpr Duration kEpochLife = 60min;
+inline constexpr uint64_t kEpochPackets = uint64_t{1} << 32;
+inline constexpr Duration kOldEpochLife = 30s;
 
 // BFRAG: bcast_id 16, index 2, count 2, total 4, then the bytes.
 inline constexpr size_t kFragmentOverhead = 24;

@@ -124,7 +124,7 @@ void RelayClient::OnRegistered(ByteView datagram, MonoTime now) {
   };
   keys_ = std::make_unique<Keys>(
       Keys{session::Sealer(key(session::Direction::kToRelay), conn_id_, body->epoch),
-           session::Opener(key(session::Direction::kToClient), body->epoch)});
+           session::ClientOpener(key(session::Direction::kToClient), conn_id_, body->epoch)});
   ++generation_;
   if (body->ping_ms > 0) {
     ping_ = std::clamp<Duration>(std::chrono::milliseconds(body->ping_ms), kPingMin, kPingMax);
@@ -138,7 +138,7 @@ std::optional<RelayClient::Received> RelayClient::OnData(ByteView datagram, Mono
                                                          std::span<uint8_t> plain) {
   const auto header = wire::DataHeader::Parse(datagram);
   if (!keys_ || !header || header->conn_id != conn_id_) return std::nullopt;
-  const auto opened = keys_->opener.Open(ciphers_, *header, datagram, plain);
+  const auto opened = keys_->opener.Open(ciphers_, *header, datagram, now, plain);
   if (opened.error != session::OpenError::kNone) return std::nullopt;
   heard_since_ping_ = true;
   if (phase_ == Phase::kConfirming) {
@@ -152,6 +152,7 @@ std::optional<RelayClient::Received> RelayClient::OnData(ByteView datagram, Mono
 }
 
 void RelayClient::Poll(MonoTime now, Datagrams& out) {
+  if (keys_) keys_->sealer.Advance(now);
   if (phase_ == Phase::kIdle || now < next_) return;
   switch (phase_) {
     case Phase::kIdle:

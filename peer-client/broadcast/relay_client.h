@@ -70,7 +70,7 @@ class RelayClient {
   };
   struct Keys {
     session::Sealer sealer;
-    session::Opener opener;
+    session::ClientOpener opener;
   };
   void BeginAttempt(MonoTime now);
   void OnAttemptFailed(MonoTime now);

@@ -269,6 +269,38 @@ INSTANTIATE_TEST_SUITE_P(Losses, LossBudgetTest,
                                            LossCase{0.1, 1.5, 400ms, 1s}, LossCase{0.3, 3, 1s, 3s},
                                            LossCase{0.5, 6, 2s, 8s}));
 
+TEST(RelaySimTest, KeysChangeEveryHourAndNoNonceIsUsedTwice) {
+  BroadcastWorld world(8);
+  SimClient& alice = world.AddClient("alice");
+  std::set<std::array<uint64_t, 3>> nonces;  // Direction, epoch, packet number.
+  std::set<int> epochs[2];
+  const auto look = [&](uint64_t direction, ByteView datagram) {
+    const auto header = wire::DataHeader::Parse(datagram);
+    if (!header) return;
+    const std::array<uint64_t, 3> nonce{direction, header->epoch, header->packet_no};
+    // The relay's are seen after the network doubled and damaged some.
+    if (direction == 0) {
+      EXPECT_TRUE(nonces.insert(nonce).second) << "packet " << nonce[2];
+    }
+    epochs[direction].insert(header->epoch);
+  };
+  alice.on_send = [&](ByteView datagram) { look(0, datagram); };
+  alice.on_receive = [&](ByteView datagram) { look(1, datagram); };
+  alice.Attach();
+  world.RunFor(1min);
+  std::vector<std::string> texts;
+  for (int hour = 0; hour < 5; ++hour) {
+    texts.push_back(absl::StrCat("hour ", hour));
+    world.Publish(texts.back());
+    world.RunFor(1h);
+  }
+  EXPECT_EQ(alice.texts(), texts);
+  EXPECT_THAT(world.Check(), IsEmpty());
+  EXPECT_EQ(world.counters().Get(relay::RelayCount::kRegistered), 1u) << "one session throughout";
+  EXPECT_GE(epochs[0].size(), 5u);
+  EXPECT_GE(epochs[1].size(), 5u);
+}
+
 TEST(RelaySimTest, RunsRepeatExactly) {
   const auto run = [] {
     BroadcastWorld world(42, Lossy(0.3));

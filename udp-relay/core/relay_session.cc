@@ -36,10 +36,7 @@ void RelaySession::Prefetch() const {
   constexpr size_t kLine = 64;
   const auto* begin = reinterpret_cast<const char*>(this);
   const auto* end = reinterpret_cast<const char*>(&current_) + offsetof(Keys, client_random);
-  // The replay window at the end of the opener is long; of it one line is needed, which one the
-  // datagram says.
-  const auto* window = end - sizeof(session::ReplayWindow);
-  for (const char* line = begin; line < window; line += kLine) __builtin_prefetch(line, 1);
+  for (const char* line = begin; line < end; line += kLine) __builtin_prefetch(line, 1);
 }
 
 bool RelaySession::VerifyMac(ByteView datagram) const {
@@ -70,7 +67,7 @@ const session::RegisteredBytes* RelaySession::Accept(const wire::RegisterPacket&
   pending_ = std::make_unique<Keys>(
       Keys{.sealer = session::Sealer(key(session::Direction::kToClient), id_, kFirstEpoch),
            .path = path,
-           .opener = session::Opener(key(session::Direction::kToRelay), kFirstEpoch),
+           .opener = session::RelayOpener(key(session::Direction::kToRelay), id_, kFirstEpoch),
            .client_random = packet.client_random,
            .reply = session::MakeRegistered(psk_, id_, packet.client_random, server_random, answer),
            .replied_at = now});
@@ -86,7 +83,7 @@ void RelaySession::SampleRegistration(const Keys& keys, MonoTime now) {
 RelaySession::Opened RelaySession::Open(const wire::DataHeader& header, ByteView datagram,
                                         MonoTime now, std::span<uint8_t> plain) {
   if (pending_) {
-    const auto result = pending_->opener.Open(ciphers_, header, datagram, plain);
+    const auto result = pending_->opener.Open(ciphers_, header, datagram, now, plain);
     if (result.error == session::OpenError::kNone) {
       const bool moved = current_ && !(current_->path == pending_->path);
       current_ = std::move(*std::exchange(pending_, nullptr));
@@ -100,7 +97,7 @@ RelaySession::Opened RelaySession::Open(const wire::DataHeader& header, ByteView
     if (!current_) return {result.error};
   }
   if (!current_) return {};
-  const auto result = current_->opener.Open(ciphers_, header, datagram, plain);
+  const auto result = current_->opener.Open(ciphers_, header, datagram, now, plain);
   return {result.error, result.frames, false, result.newest};
 }
 
@@ -139,6 +136,7 @@ std::optional<MonoTime> RelaySession::SilentAt() const {
 }
 
 std::optional<MonoTime> RelaySession::Transmit(MonoTime now, SendContext& context, Outbox& out) {
+  if (current_) current_->sealer.Advance(now);
   while (reachable_ && current_) {
     const auto due = NextDue(now);
     if (!due) return queue_.NextDeadline();

@@ -76,7 +76,10 @@ class RelaySession {
                 Outbox& out);
   // True when the session moved to `path`; what is outstanding is due there at once.
   bool OnPathResponse(const wire::PathResponseFrame& response, const Path& path, MonoTime now);
-  void OnHeard(MonoTime now) { last_heard_ = now; }
+  void OnHeard(MonoTime now) {
+    last_heard_ = now;
+    if (current_) current_->sealer.Advance(now);
+  }
   // What of `ack_delay` we asked for is known beforehand.
   void OnRtt(Duration rtt, Duration ack_delay) {
     rtt_.OnSample(rtt, std::max(ack_delay - told_window_, Duration(0)));
@@ -103,7 +106,7 @@ class RelaySession {
   struct Keys {
     session::Sealer sealer;
     Path path;
-    session::Opener opener;
+    session::RelayOpener opener;
     wire::SessionRandom client_random;
     session::RegisteredBytes reply;
     // When the answer went out; nullopt once it went out twice, so that nobody can say which copy

@@ -111,7 +111,12 @@ function openData(datagram, keys, epoch) {
   return { number, frames };
 }
 
+// The key of the epoch after `epoch`, whose key is `keys`.
+function nextKeys(session, keys, epoch) {
+  return sealingKeys(Buffer.concat([keys.key, keys.iv]), '', Buffer.concat([Buffer.from('p2p-relay next'), session.connId, u32(epoch + 1)]));
+}
+
 module.exports = {
   DATA, CHALLENGE, REGISTERED, FRAME,
-  registerStage0, registerStage1, kindOf, readChallenge, readRegistered, sealData, openData,
+  registerStage0, registerStage1, kindOf, readChallenge, readRegistered, sealData, openData, nextKeys,
 };

@@ -64,7 +64,8 @@ TEST(KeyScheduleTest, NonceIsIvXorPacketNumber) {
 struct Pair {
   Ciphers ciphers;
   Sealer sealer{DataKey(Direction::kToRelay), kConn, 0};
-  Opener opener{DataKey(Direction::kToRelay), 0};
+  RelayOpener opener{DataKey(Direction::kToRelay), kConn, 0};
+  MonoTime now{1h};
 
   Bytes Seal(ByteView frames) {
     Bytes datagram(wire::kMaxDatagram);
@@ -72,10 +73,10 @@ struct Pair {
     datagram.resize(sealer.Seal(ciphers, datagram, frames.size()));
     return datagram;
   }
-  Opener::Result Open(ByteView datagram) {
+  RelayOpener::Result Open(ByteView datagram) {
     const auto header = wire::DataHeader::Parse(datagram);
     EXPECT_TRUE(header.has_value());
-    return opener.Open(ciphers, *header, datagram, plain);
+    return opener.Open(ciphers, *header, datagram, now, plain);
   }
   std::array<uint8_t, wire::kMaxFrameBytes> plain;
 };
@@ -107,7 +108,8 @@ TEST(SealerTest, EveryFlippedBitIsFound) {
     bad[bit / 8] ^= static_cast<uint8_t>(1 << bit % 8);
     const auto header = wire::DataHeader::Parse(bad);
     if (!header) continue;
-    EXPECT_NE(pair.opener.Open(pair.ciphers, *header, bad, pair.plain).error, OpenError::kNone)
+    EXPECT_NE(pair.opener.Open(pair.ciphers, *header, bad, pair.now, pair.plain).error,
+              OpenError::kNone)
         << bit;
   }
   EXPECT_EQ(pair.Open(datagram).error, OpenError::kNone) << "forgeries must not move the window";
@@ -115,19 +117,77 @@ TEST(SealerTest, EveryFlippedBitIsFound) {
 
 TEST(SealerTest, OneDirectionDoesNotOpenTheOther) {
   Pair pair;
-  Opener other(DataKey(Direction::kToClient), 0);
+  RelayOpener other(DataKey(Direction::kToClient), kConn, 0);
   const Bytes datagram = pair.Seal(Bytes{4, 0, 0});
   EXPECT_EQ(
-      other.Open(pair.ciphers, *wire::DataHeader::Parse(datagram), datagram, pair.plain).error,
+      other.Open(pair.ciphers, *wire::DataHeader::Parse(datagram), datagram, pair.now, pair.plain)
+          .error,
       OpenError::kTag);
-  Opener later(DataKey(Direction::kToRelay), 1);
+  RelayOpener later(DataKey(Direction::kToRelay), kConn, 9);
   EXPECT_EQ(
-      later.Open(pair.ciphers, *wire::DataHeader::Parse(datagram), datagram, pair.plain).error,
+      later.Open(pair.ciphers, *wire::DataHeader::Parse(datagram), datagram, pair.now, pair.plain)
+          .error,
       OpenError::kEpoch);
 }
 
+TEST(EpochTest, AKeySealsForAnHourAndTheReceiverFollows) {
+  Pair pair;
+  const Bytes frames{4, 0, 0};
+  pair.sealer.Advance(pair.now);
+  const Bytes first = pair.Seal(frames);
+  pair.now += wire::kEpochLife - 1ms;
+  pair.sealer.Advance(pair.now);
+  const Bytes late = pair.Seal(frames);
+  pair.now += 1ms;
+  pair.sealer.Advance(pair.now);
+  EXPECT_EQ(pair.sealer.epoch(), 1u);
+  const Bytes next = pair.Seal(frames);
+  EXPECT_EQ(next[1], 1) << "the epoch's low bits";
+  EXPECT_EQ(pair.Open(first).error, OpenError::kNone);
+  EXPECT_EQ(pair.Open(next).error, OpenError::kNone);
+  EXPECT_EQ(pair.Open(next).error, OpenError::kReplay);
+  EXPECT_EQ(pair.Open(first).error, OpenError::kReplay) << "the window goes on";
+  EXPECT_EQ(pair.Open(late).error, OpenError::kNone) << "overtaken on the way";
+}
+
+TEST(EpochTest, TheOldKeyIsTakenForThirtySecondsMore) {
+  Pair pair;
+  pair.sealer.Advance(pair.now);
+  const Bytes soon = pair.Seal(Bytes{4, 0, 0}), later = pair.Seal(Bytes{4, 0, 0});
+  pair.sealer.Advance(pair.now += wire::kEpochLife);
+  EXPECT_EQ(pair.Open(pair.Seal(Bytes{4, 0, 0})).error, OpenError::kNone);
+  pair.now += wire::kOldEpochLife - 1ms;
+  EXPECT_EQ(pair.Open(soon).error, OpenError::kNone);
+  pair.now += 1ms;
+  EXPECT_EQ(pair.Open(later).error, OpenError::kEpoch);
+}
+
+TEST(EpochTest, AForgedEpochMovesNothing) {
+  Pair pair;
+  pair.sealer.Advance(pair.now);
+  const Bytes datagram = pair.Seal(Bytes{4, 0, 0});
+  for (int epoch = 1; epoch < 256; ++epoch) {
+    Bytes forged = datagram;
+    forged[1] = static_cast<uint8_t>(epoch);
+    EXPECT_EQ(pair.Open(forged).error, epoch == 1 ? OpenError::kTag : OpenError::kEpoch);
+  }
+  EXPECT_EQ(pair.Open(datagram).error, OpenError::kNone);
+}
+
+TEST(EpochTest, ADayOfEpochs) {
+  Pair pair;
+  std::set<Bytes> sealed;
+  for (int hour = 0; hour < 300; ++hour) {  // More than the low bits can tell apart.
+    pair.sealer.Advance(pair.now += wire::kEpochLife);
+    const Bytes datagram = pair.Seal(Bytes{4, 0, 0});
+    EXPECT_EQ(pair.Open(datagram).error, OpenError::kNone) << hour;
+    EXPECT_TRUE(sealed.insert(Bytes(datagram.begin() + 20, datagram.end())).second);
+  }
+  EXPECT_EQ(pair.sealer.epoch(), 299u);
+}
+
 TEST(ReplayWindowTest, AcceptsReorderingWithinTheWindowOnce) {
-  ReplayWindow window;
+  ReplayWindow<wire::kReplayWindowPackets> window;
   EXPECT_TRUE(window.Accept(10'000));
   EXPECT_TRUE(window.Accept(10'000 - wire::kReplayWindowPackets + 1));
   EXPECT_FALSE(window.Accept(10'000 - wire::kReplayWindowPackets));
@@ -139,7 +199,7 @@ TEST(ReplayWindowTest, AcceptsReorderingWithinTheWindowOnce) {
 // Against the simplest possible model, with jumps of every size.
 TEST(ReplayWindowTest, AgreesWithASetOfNumbers) {
   SeededRandom random(5);
-  ReplayWindow window;
+  ReplayWindow<wire::kReplayWindowPackets> window;
   std::set<uint64_t> seen;
   uint64_t newest = 0;
   for (int i = 0; i < 200'000; ++i) {
