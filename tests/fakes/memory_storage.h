@@ -24,7 +24,7 @@ class MemoryStorage final : public LogStorage {
     return std::make_unique<File>(*this, it->second);
   }
   absl::Status Replace(const std::string& path, absl::string_view content) override {
-    if (!error.ok()) return error;
+    if (const auto status = Use(); !status.ok()) return status;
     files_[path] = std::make_shared<Content>(
         Content{.written = std::string(content), .synced = std::string(content)});
     return absl::OkStatus();
@@ -50,8 +50,16 @@ class MemoryStorage final : public LogStorage {
 
   absl::Status error;  // When not OK: what writes and syncs answer.
   int syncs = 0;
+  int uses = 0;          // Writes, syncs and replacements that were asked for …
+  int power_until = -1;  // … of which so many are carried out; -1: all.
 
  private:
+  absl::Status Use() {
+    if (!error.ok()) return error;
+    if (power_until >= 0 && uses >= power_until) return absl::UnavailableError("no power");
+    ++uses;
+    return absl::OkStatus();
+  }
   struct Content {
     std::string written;
     std::string synced;
@@ -61,12 +69,16 @@ class MemoryStorage final : public LogStorage {
     File(MemoryStorage& owner, std::shared_ptr<Content> content)
         : owner_(owner), content_(std::move(content)) {}
     absl::Status Append(ByteView data) override {
-      if (!owner_.error.ok()) return owner_.error;
+      if (const auto status = owner_.Use(); !status.ok()) {
+        // The power went while it was written.
+        absl::StrAppend(&content_->written, AsText(data.first(data.size() / 2)));
+        return status;
+      }
       absl::StrAppend(&content_->written, AsText(data));
       return absl::OkStatus();
     }
     absl::Status Sync() override {
-      if (!owner_.error.ok()) return owner_.error;
+      if (const auto status = owner_.Use(); !status.ok()) return status;
       content_->synced = content_->written;
       ++owner_.syncs;
       return absl::OkStatus();

@@ -20,6 +20,7 @@
 #include "common/wire/broadcast_object.h"
 #include "common/wire/datagram_limits.h"
 #include "peer-client/broadcast/broadcast_receiver.h"
+#include "tests/tools/udp_proxy.h"
 #include "udp-relay/io/relay_worker.h"
 
 namespace p2p {
@@ -301,6 +302,57 @@ TEST_F(RelayUdpTest, ADrainEndsWithTheLastAcknowledgement) {
   EXPECT_EQ(events_.DeliveredPairs(), 2u);  // Reported before.
   worker_->Drain([&] { ++idle; });
   EXPECT_TRUE(RunUntil([&] { return idle == 2; }));  // With nothing to do: at once.
+}
+
+// A NAT between them that gives the client another port again and again, then another address: the
+// session goes on, without a new registration.
+TEST_F(RelayUdpTest, ASessionSurvivesANatThatRebinds) {
+  timing_.relay_ping = 800ms;  // A session moves once a second at most.
+  StartRelay("127.0.0.1:0");
+  auto proxy = sim::UdpProxy::Start({*net::IpAddress::Parse("127.0.0.1"), 0}, worker_->address(),
+                                    {.delay = 1ms, .jitter = 0ms}, 3);
+  ASSERT_TRUE(proxy.ok()) << proxy.status();
+  std::vector<std::unique_ptr<TestClient>> clients;
+  clients.push_back(NewClient("alice"));
+  clients[0]->Attach(*worker_, (*proxy)->address());
+  ASSERT_TRUE(RunUntil([&] { return clients[0]->state == client::UdpState::kWorking; }));
+  const auto& counters = worker_->counters();
+  std::vector<std::string> texts;
+  for (const char* ip : {"127.0.0.1", "127.0.0.1", "127.0.0.1", "127.0.0.2", "127.0.0.3"}) {
+    const uint64_t moved = counters.Get(relay::RelayCount::kMoved);
+    (*proxy)->Rebind(*net::IpAddress::Parse(ip));
+    texts.push_back(std::string("from ") + ip + " " + std::to_string(texts.size()));
+    Publish(MakeBroadcast(texts.back(), random_), clients);
+    ASSERT_TRUE(RunUntil([&] {
+      return counters.Get(relay::RelayCount::kMoved) > moved &&
+             events_.DeliveredPairs() == texts.size();
+    })) << texts.back();
+  }
+  EXPECT_EQ(clients[0]->Texts(), texts);
+  EXPECT_EQ(counters.Get(relay::RelayCount::kRegistered), 1u);
+}
+
+// UDP is lost for a while: said so, and taken up again by itself.
+TEST_F(RelayUdpTest, LostUdpIsNoticedAndComesBack) {
+  timing_.relay_ping = 100ms;
+  timing_.channel_fallback = 900ms;
+  StartRelay("127.0.0.1:0");
+  auto proxy = sim::UdpProxy::Start({*net::IpAddress::Parse("127.0.0.1"), 0}, worker_->address(),
+                                    {.delay = 1ms, .jitter = 0ms}, 3);
+  ASSERT_TRUE(proxy.ok()) << proxy.status();
+  std::vector<std::unique_ptr<TestClient>> clients;
+  clients.push_back(NewClient("alice"));
+  clients[0]->Attach(*worker_, (*proxy)->address());
+  ASSERT_TRUE(RunUntil([&] { return events_.Reachable() == 1; }));
+  (*proxy)->Set({.loss = 1});
+  ASSERT_TRUE(RunUntil([&] {
+    return clients[0]->state == client::UdpState::kUnusable && events_.Reachable() == 0;
+  }));
+  Publish(MakeBroadcast("meanwhile", random_), clients);
+  (*proxy)->Set({.delay = 1ms, .jitter = 0ms});
+  ASSERT_TRUE(RunUntil([&] { return events_.DeliveredPairs() == 1; }));
+  EXPECT_THAT(clients[0]->Texts(), ElementsAre("meanwhile"));
+  EXPECT_EQ(clients[0]->state, client::UdpState::kWorking);
 }
 
 TEST_F(RelayUdpTest, ClosedPortIsReportedAsUnusable) {

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "tests/fakes/memory_storage.h"
 
 namespace p2p::client {
@@ -73,6 +75,59 @@ TEST_F(BroadcastJournalTest, ALostMarkRepeatsAndALostEntryDoesNot) {
   storage_.CutPower();
   journal = Open();
   EXPECT_THAT(journal->TakeUnshown(), ElementsAre(MakeEntry(1)));
+}
+
+// What a client did until its power went.
+struct Life {
+  std::set<uint8_t> acknowledged;
+  std::set<uint8_t> shown;
+  bool whole = false;
+};
+
+Life Live(BroadcastJournal& journal) {
+  Life life;
+  std::vector<uint8_t> batch;
+  for (uint8_t n = 1; n <= 60; ++n) {
+    if (!journal.Append(MakeEntry(n, std::string(n * 20, 'x'))).ok()) return life;
+    batch.push_back(n);
+    if (n % 3 != 0) continue;
+    if (!journal.Sync().ok()) return life;
+    life.acknowledged.insert(batch.begin(), batch.end());
+    for (const uint8_t m : std::exchange(batch, {})) {
+      life.shown.insert(m);
+      if (!journal.MarkShown(MakeEntry(m).id).ok()) return life;
+    }
+    if (n == 30 && !journal.Compact(kNow + 2h, 1h).ok()) return life;
+  }
+  life.whole = true;
+  return life;
+}
+
+TEST(BroadcastJournalPowerTest, ACutAtEveryWriteLosesNothingAcknowledgedAndHidesNothing) {
+  for (const size_t torn : {size_t{0}, size_t{1}, size_t{30}, size_t{5000}}) {
+    bool whole = false;
+    int cuts = 0;
+    for (int until = 1; !whole; ++until, ++cuts) {
+      MemoryStorage storage;
+      auto journal = BroadcastJournal::Open(storage, kPath, kNow, 1h);
+      ASSERT_TRUE(journal.ok());
+      storage.power_until = storage.uses + until;
+      const Life life = Live(**journal);
+      whole = life.whole;
+      storage.CutPower(torn);
+      storage.power_until = -1;
+      journal = BroadcastJournal::Open(storage, kPath, kNow, 1h);
+      ASSERT_TRUE(journal.ok()) << journal.status();
+      std::set<uint8_t> again;  // To be shown, and said to be perhaps a repetition.
+      for (const auto& entry : (*journal)->TakeUnshown()) again.insert(entry.id.bytes[0]);
+      for (const uint8_t n : life.acknowledged) {
+        ASSERT_EQ((*journal)->Find(MakeEntry(n).id), State::kDurable)
+            << "write " << until << ", entry " << int{n};
+        ASSERT_TRUE(life.shown.contains(n) || again.contains(n)) << "never seen: " << int{n};
+      }
+    }
+    EXPECT_GT(cuts, 130) << "every append, sync and mark";
+  }
 }
 
 TEST_F(BroadcastJournalTest, IdsAreForgottenWellAfterRetention) {
