@@ -15,6 +15,7 @@
 #include "common/base/check.h"
 #include "common/base/text.h"
 #include "common/net/file.h"
+#include "common/wire/limits.h"
 
 namespace p2p::client::oneshot {
 namespace {
@@ -132,6 +133,7 @@ void AddOneShotOptions(CLI::App& app, Verb verb, OneShotLine& line) {
       app.add_option("TEXT", line.text, "- for stdin")->required();
       app.add_option("--ttl", line.ttl_s, "seconds for which newcomers get it (default 1800)")
           ->check(CLI::Range(1, 1800));
+      app.add_flag("--dry-run", line.dry_run, "say who would get it, and send nothing");
       app.add_option("--wait", line.goal,
                      "until so many of those who are due have it: all, 90%, or a number");
       app.add_option("--timeout", line.wait_s, "seconds to wait for that (default 90); then exit 6")
@@ -175,6 +177,10 @@ absl::StatusOr<TaskSpec> ResolveTask(Verb verb, const OneShotLine& line) {
   } else if (verb == Verb::kBroadcast && line.wait_s) {
     return absl::InvalidArgumentError("--timeout belongs to --wait");
   }
+  spec.dry_run = line.dry_run;
+  if (spec.dry_run && spec.goal) {
+    return absl::InvalidArgumentError("--dry-run sends nothing to --wait for");
+  }
   if (line.wait_s) spec.wait = Seconds(*line.wait_s);
   if (line.connect_wait_s) spec.connect_wait = Seconds(*line.connect_wait_s);
   if (verb == Verb::kWatch && line.form == "json") {
@@ -183,6 +189,9 @@ absl::StatusOr<TaskSpec> ResolveTask(Verb verb, const OneShotLine& line) {
   if (spec.text == "-") {
     P2P_ASSIGN_OR_RETURN(std::string text, ReadStdin(false));
     spec.text = std::string(absl::StripSuffix(text, "\n"));
+  }
+  if (spec.dry_run && (spec.text.empty() || spec.text.size() > wire::kMaxBroadcastText)) {
+    return absl::InvalidArgumentError("a broadcast has 1 to 61440 bytes");
   }
   if (!IsValidUtf8(spec.text) || !IsValidUtf8(spec.name)) {
     return absl::InvalidArgumentError("the text is not UTF-8");

@@ -22,6 +22,7 @@ struct OneShotLine {
   std::string goal;  // all, a percentage or a number; empty: none.
   uint32_t ttl_s = 0;
   bool take_over = false;
+  bool dry_run = false;
   std::optional<double> wait_s, connect_wait_s;
 };
 

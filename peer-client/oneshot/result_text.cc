@@ -52,6 +52,14 @@ std::string ResultText(const Json& event) {
   if (name == "broadcast_sent") {
     return absl::StrCat(Line(event, "id"), "  ", Line(event, "expires_at"), "\n");
   }
+  if (name == "broadcast_preview") {
+    std::string text = absl::StrCat(Number(event, "due_now"), " would get it now, others for ",
+                                    Number(event, "ttl_s"), " s\n");
+    for (const Json& username : event.value("usernames", Json::array())) {
+      absl::StrAppend(&text, RenderUntrusted(username.get<std::string>(), TextKind::kLine), "\n");
+    }
+    return text;
+  }
   if (name == "broadcast_status") {
     return absl::StrCat(Number(event, "delivered"), " of ", Number(event, "due"), " delivered",
                         event.value("revoked", false) ? ", taken back" : "", "\n",

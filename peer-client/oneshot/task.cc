@@ -17,6 +17,7 @@ constexpr Duration kBesideAnswer = 60s;
 constexpr Duration kOpenAfterApproval = 20s;  // Dials go on for 15 s.
 // A connection that was lost: tries at 1, 2, 4 ... 30 s.
 constexpr int kTriesWhenLost = 6;
+constexpr uint32_t kLongestTtlS = 1800;
 constexpr Duration kAskEvery = 500ms;  // How far a broadcast got.
 
 std::string Text(const Json& event, const char* field) {
@@ -85,6 +86,7 @@ void Task::Start(bool logged_in, MonoTime now) {
       message_ordered_ = true;
       return Order(cmd::Msg{spec_.name, spec_.text});
     case Verb::kBroadcast:
+      if (spec_.dry_run) return Order(cmd::List{});
       return Order(cmd::Broadcast{spec_.text, spec_.ttl_s});
     case Verb::kBroadcastStatus:
       return Order(cmd::BroadcastStatus{spec_.name, false});
@@ -147,6 +149,7 @@ void Task::OnEvent(const Json& event, MonoTime now) {
     return Finish(event);
   }
   if (spec_.verb == Verb::kBroadcast) {
+    if (name == "active" && spec_.dry_run) return OnPreview(event);
     if (name == "broadcast_sent") return OnBroadcastSent(event, now);
     if (name == "broadcast_status") return OnGoalStatus(event, now);
   }
@@ -283,6 +286,19 @@ void Task::OnBroadcastSent(const Json& event, MonoTime now) {
   connect_by_.reset();
   answer_by_ = now + spec_.wait;
   Order(cmd::BroadcastStatus{broadcast_id_, false});
+}
+
+// The answer to List, for a broadcast that is not sent.
+void Task::OnPreview(const Json& active) {
+  Json names = Json::array();
+  if (const auto clients = active.find("clients"); clients != active.end()) {
+    for (const Json& client : *clients) names.push_back(Text(client, "username"));
+  }
+  Finish(Json{{"event", "broadcast_preview"},
+              {"due_now", names.size()},
+              {"ttl_s", spec_.ttl_s > 0 ? spec_.ttl_s : kLongestTtlS},
+              {"bytes", spec_.text.size()},
+              {"usernames", std::move(names)}});
 }
 
 void Task::OnGoalStatus(const Json& event, MonoTime now) {

@@ -49,6 +49,7 @@ struct TaskSpec {
   Duration wait = 90s;
   uint32_t ttl_s = 0;                // broadcast; 0: the longest.
   std::optional<DeliveryGoal> goal;  // broadcast; not set: sent is enough.
+  bool dry_run = false;              // broadcast: says who would get it, and sends nothing.
   // For the server; not set: until the tries run out.
   std::optional<Duration> connect_wait;
 };
@@ -94,6 +95,7 @@ class Task {
   void OnOpen(const std::string& peer);
   void OnReceipt(const nlohmann::ordered_json& event, MonoTime now);
   void OnBroadcastSent(const nlohmann::ordered_json& event, MonoTime now);
+  void OnPreview(const nlohmann::ordered_json& active);
   void OnGoalStatus(const nlohmann::ordered_json& event, MonoTime now);
   void Finish(const nlohmann::ordered_json& event);
   void Fail(ExitCode code, const std::string& name, const std::string& message);

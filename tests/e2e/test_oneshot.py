@@ -123,6 +123,9 @@ def test_a_broadcast_waits_for_its_receivers_and_is_taken_back(world):
     status = json.loads(done.stdout)
     equal((status["delivered"], status["due"]), (2, 2), "both have it when the command ends")
     bob.expect("broadcast", id=status["id"])
+    preview = json.loads(run(world, server, "alice", "broadcast", "Ferry at seven", "--dry-run", "--ttl", "60", "-o", "json").stdout)
+    equal((preview["due_now"], sorted(preview["usernames"]), preview["ttl_s"]), (2, ["alice", "bob"], 60), "who would get it")
+    check("2 would get it now, others for 1800 s" in run(world, server, "alice", "broadcast", "x", "--dry-run").stdout, "as text")
     # Somebody who is due and does not answer.
     bob.pause()
     late = run(world, server, "alice", "broadcast", "Ferry at seven", "--wait", "100%", "--timeout", "2", "--ttl", "60", code=6)
@@ -136,7 +139,7 @@ def test_a_broadcast_waits_for_its_receivers_and_is_taken_back(world):
     carol = world.member(server, "carol")
     seen = {carol.expect("broadcast")["text"] for _ in range(3)}
     equal(seen, {"Ferry at six", "Ferry at seven", "a mark"}, "a newcomer never sees what was taken back")
-    for wrong in (("--wait", "most"), ("--timeout", "3"), ("--ttl", "1801"), ("--wait", "0")):
+    for wrong in (("--wait", "most"), ("--timeout", "3"), ("--ttl", "1801"), ("--wait", "0"), ("--dry-run", "--wait", "1")):
         run(world, server, "alice", "broadcast", "x", *wrong, code=2)
 
 
