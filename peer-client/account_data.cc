@@ -11,6 +11,11 @@
 #include "peer-client/chat/local_network.h"
 
 namespace p2p::client {
+namespace {
+
+constexpr size_t kMostShown = 200;
+
+}  // namespace
 
 AccountData::AccountData(asio::io_context& loop, const DataDirectory& directory,
                          const config::Timing& timing, const Clock& clock, Random& random,
@@ -191,11 +196,22 @@ void AccountData::Detach() {
   if (broadcasts_) broadcasts_->Detach();
 }
 
+void AccountData::OnRevoked(const event::BroadcastRevoked& revoked) {
+  const auto it = std::find_if(shown_.begin(), shown_.end(),
+                               [&](const auto& broadcast) { return broadcast.id == revoked.id; });
+  if (it == shown_.end()) return;
+  (void)hooks_.show(*it);
+  shown_.erase(it);
+}
+
 void AccountData::OnBroadcast(const BroadcastMessage& message) {
   const bool shown = hooks_.show(
       out::Broadcast{message.id.Hex(), message.sender_name, message.sent_at, message.expires_at,
                      message.text, std::string(BroadcastViaName(message.via)), message.replayed});
-  if (broadcasts_ && shown) broadcasts_->MarkShown(message.id);
+  if (!shown) return;
+  shown_.push_back({message.id.Hex(), message.sender_name, message.sent_at, message.text});
+  if (shown_.size() > kMostShown) shown_.pop_front();
+  if (broadcasts_) broadcasts_->MarkShown(message.id);
 }
 
 void AccountData::OnUdpState(UdpState state) {

@@ -4,6 +4,7 @@
 
 #include <asio/io_context.hpp>
 #include <asio/steady_timer.hpp>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -45,6 +46,7 @@ class AccountData final : public PeerPort, public BroadcastPort, private Broadca
   void Attach(const event::Attached& attached, const Session& session) override;
   void RelayRestarted(const event::RelayRestarted& restarted) override;
   absl::Status OnChannelBroadcast(const event::Broadcast& broadcast) override;
+  void OnRevoked(const event::BroadcastRevoked& revoked) override;
   void Detach() override;
 
  private:
@@ -69,6 +71,7 @@ class AccountData final : public PeerPort, public BroadcastPort, private Broadca
   asio::steady_timer relay_start_;
   uint64_t relay_starts_ = 0;  // A wait that was cancelled too late finds another number.
   Bytes broadcast_key_;
+  std::deque<out::BroadcastRevoked> shown_;  // The newest, should they be taken back.
 };
 
 }  // namespace p2p::client

@@ -128,8 +128,12 @@ void Delivery::OnRevoked(BroadcastId id, DeliveryOrders& out) {
     break;
   }
   if (!it->second.expired) --live_;
+  for (auto& [conn, attachment] : attachments_) {
+    // Whoever was due may have it: the acknowledgement may be on its way.
+    if (it->second.users.contains(attachment.user)) out.taken_back.push_back({conn, id});
+    attachment.outstanding.erase(id);
+  }
   broadcasts_.erase(it);
-  for (auto& [conn, attachment] : attachments_) attachment.outstanding.erase(id);
   out.expired.push_back(id);
 }
 

@@ -42,6 +42,7 @@ struct DeliveryOrders {
   std::vector<DeliveryRecord> due;        // New rows of the ledger.
   std::vector<DeliveryRecord> delivered;  // Rows that are delivered now; durable after `due`.
   std::vector<BroadcastId> expired;       // To be forgotten by the relay and the desk.
+  std::vector<Send> taken_back;           // Tell on the channel that it was.
 };
 
 // Memory: one entry per live broadcast and due user, one per live broadcast and attachment that has

@@ -301,6 +301,7 @@ void BroadcastDesk::CarryOut(DeliveryOrders orders) {
     relay_->QueueForAll(std::move(sessions), id);
   }
   for (const auto& [conn, id] : orders.channel) PushOnChannel(conn, id);
+  TellTakenBack(orders.taken_back);
   for (const BroadcastId& id : orders.expired) Forget(id);
   Rearm();
 }
@@ -312,6 +313,19 @@ void BroadcastDesk::PushOnChannel(ConnId conn, BroadcastId id) {
   if (live->second.event == nullptr) live->second.event = MakeEvent(*live->second.signed_broadcast);
   // False: the channel is closed or being cut; a new attachment starts anew.
   (void)channel->second->PushShared(live->second.event);
+}
+
+void BroadcastDesk::TellTakenBack(const std::vector<DeliveryOrders::Send>& to) {
+  std::shared_ptr<v1::ServerEvent> event;
+  for (const auto& [conn, id] : to) {
+    const auto channel = channels_.find(conn);
+    if (channel == channels_.end()) continue;
+    if (event == nullptr) {  // All of one broadcast.
+      event = std::make_shared<v1::ServerEvent>();
+      event->mutable_broadcast_revoked()->set_broadcast_id(id.Hex());
+    }
+    (void)channel->second->PushShared(event);
+  }
 }
 
 void BroadcastDesk::Forget(BroadcastId id) {

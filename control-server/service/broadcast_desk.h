@@ -124,6 +124,8 @@ class BroadcastDesk final : public AttachmentListener, public relay::RelayEvents
   void OnRevoked(BroadcastId id);
   void CarryOut(DeliveryOrders orders);
   void PushOnChannel(ConnId conn, BroadcastId id);
+  // `to` is about one broadcast.
+  void TellTakenBack(const std::vector<DeliveryOrders::Send>& to);
   void Forget(BroadcastId id);
   void Rearm();
 

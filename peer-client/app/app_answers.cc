@@ -202,48 +202,48 @@ void AppModel::OnPenalties(Outcome<out::Penalties> result, Now now) {
 // The channel ---------------------------------------------------------------------------------
 
 void AppModel::OnChannelEvent(const ChannelEvent& channel_event, Now now) {
-  std::visit(Overload{[&](const event::Attached& attached) {
-                        session_.OnAttached(attached, now);
-                        queue_.ReleaseHeld();
-                        Pump(now);
-                      },
-                      [&](const event::PeerRequest& request) {
-                        requests_.AddIncoming(request, now.mono);
-                        context_.out.Show(out::PeerRequest{request.request_id, request.from,
-                                                           request.ip_address, request.reason,
-                                                           request.expires_in});
-                      },
-                      [&](const event::RequestOutcome& outcome) {
-                        requests_.Close(outcome.request_id);
-                        context_.out.Show(
-                            out::RequestOutcome{outcome.request_id, outcome.peer, outcome.outcome});
-                      },
-                      [&](const event::Introduction& introduction) {
-                        if (!session_.session()) return;
-                        const auto status =
-                            context_.peers.Introduce(introduction, *session_.session());
-                        if (status.ok())
-                          return context_.control.AckIntroduction(introduction.request_id);
-                        Error(status.code(), std::string(status.message()));
-                      },
-                      [&](const event::PenaltyNotice& notice) {
-                        session_.OnPenalty(notice.penalty, now);
-                        AfterSessionChange(now);
-                      },
-                      [&](const event::RelayRestarted& restarted) {
-                        context_.broadcasts.RelayRestarted(restarted);
-                      },
-                      [&](const event::Broadcast& broadcast) {
-                        const auto status = context_.broadcasts.OnChannelBroadcast(broadcast);
-                        if (status.ok()) return context_.control.AckBroadcast(broadcast.id);
-                        Error(status.code(), absl::StrCat("broadcast: ", status.message()));
-                      },
-                      [&](const event::Detached& detached) { session_.OnDetached(detached); },
-                      [&](const event::Rejected& rejected) {
-                        requests_.Close(rejected.request_id);
-                        Error(absl::StatusCode::kFailedPrecondition, rejected.message);
-                      }},
-             channel_event);
+  std::visit(
+      Overload{
+          [&](const event::Attached& attached) {
+            session_.OnAttached(attached, now);
+            queue_.ReleaseHeld();
+            Pump(now);
+          },
+          [&](const event::PeerRequest& request) {
+            requests_.AddIncoming(request, now.mono);
+            context_.out.Show(out::PeerRequest{request.request_id, request.from, request.ip_address,
+                                               request.reason, request.expires_in});
+          },
+          [&](const event::RequestOutcome& outcome) {
+            requests_.Close(outcome.request_id);
+            context_.out.Show(
+                out::RequestOutcome{outcome.request_id, outcome.peer, outcome.outcome});
+          },
+          [&](const event::Introduction& introduction) {
+            if (!session_.session()) return;
+            const auto status = context_.peers.Introduce(introduction, *session_.session());
+            if (status.ok()) return context_.control.AckIntroduction(introduction.request_id);
+            Error(status.code(), std::string(status.message()));
+          },
+          [&](const event::PenaltyNotice& notice) {
+            session_.OnPenalty(notice.penalty, now);
+            AfterSessionChange(now);
+          },
+          [&](const event::RelayRestarted& restarted) {
+            context_.broadcasts.RelayRestarted(restarted);
+          },
+          [&](const event::Broadcast& broadcast) {
+            const auto status = context_.broadcasts.OnChannelBroadcast(broadcast);
+            if (status.ok()) return context_.control.AckBroadcast(broadcast.id);
+            Error(status.code(), absl::StrCat("broadcast: ", status.message()));
+          },
+          [&](const event::BroadcastRevoked& revoked) { context_.broadcasts.OnRevoked(revoked); },
+          [&](const event::Detached& detached) { session_.OnDetached(detached); },
+          [&](const event::Rejected& rejected) {
+            requests_.Close(rejected.request_id);
+            Error(absl::StatusCode::kFailedPrecondition, rejected.message);
+          }},
+      channel_event);
 }
 
 void AppModel::OnChannelEnd(const CallError& error, Now now) {

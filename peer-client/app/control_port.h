@@ -125,6 +125,9 @@ struct Broadcast {
   Bytes signature;
   std::string text;
 };
+struct BroadcastRevoked {
+  std::string id;
+};
 struct Detached {
   bool taken_over = false;
   bool logged_out = false;
@@ -137,9 +140,10 @@ struct Rejected {
 
 }  // namespace event
 
-using ChannelEvent = std::variant<event::Attached, event::PeerRequest, event::RequestOutcome,
-                                  event::Introduction, event::PenaltyNotice, event::RelayRestarted,
-                                  event::Broadcast, event::Detached, event::Rejected>;
+using ChannelEvent =
+    std::variant<event::Attached, event::PeerRequest, event::RequestOutcome, event::Introduction,
+                 event::PenaltyNotice, event::RelayRestarted, event::Broadcast,
+                 event::BroadcastRevoked, event::Detached, event::Rejected>;
 
 // Each order is answered by exactly one On... of the model, later, never before the order returns.
 // Connect and Disconnect drop whatever is under way: its answers never come.

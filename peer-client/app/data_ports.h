@@ -41,6 +41,8 @@ class BroadcastPort {
   virtual void RelayRestarted(const event::RelayRestarted& restarted) = 0;
   // Verifies and journals. OK: acknowledge it on the channel.
   virtual absl::Status OnChannelBroadcast(const event::Broadcast& broadcast) = 0;
+  // Taken back: says so of what was shown.
+  virtual void OnRevoked(const event::BroadcastRevoked& revoked) = 0;
   virtual void Detach() = 0;
 };
 

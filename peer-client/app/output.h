@@ -112,6 +112,13 @@ struct Broadcast {
   std::string via;  // udp, channel.
   bool replayed = false;
 };
+// What was shown as Broadcast was taken back.
+struct BroadcastRevoked {
+  std::string id;
+  std::string sender;
+  WallTime sent_at;
+  std::string text;
+};
 struct BroadcastSent {
   std::string id;
   WallTime expires_at;
@@ -177,9 +184,9 @@ using Output =
     std::variant<out::Connected, out::Retry, out::SignedUp, out::LoggedIn, out::LoggedOut,
                  out::Active, out::PeerRequest, out::RequestSent, out::RequestOutcome,
                  out::ChatOpen, out::Identity, out::Chat, out::Receipt, out::ChatClosed,
-                 out::Broadcast, out::BroadcastSent, out::BroadcastStatus, out::BroadcastProgress,
-                 out::Penalties, out::Penalised, out::Error, out::Prompt, out::PromptDone,
-                 out::Notice, out::Help>;
+                 out::Broadcast, out::BroadcastRevoked, out::BroadcastSent, out::BroadcastStatus,
+                 out::BroadcastProgress, out::Penalties, out::Penalised, out::Error, out::Prompt,
+                 out::PromptDone, out::Notice, out::Help>;
 
 // Where the model's output goes: a face. Must not call the model back before returning.
 class OutputSink {

@@ -140,6 +140,13 @@ Json Render(const out::Broadcast& o) {
   if (o.replayed) j["replayed"] = true;
   return j;
 }
+Json Render(const out::BroadcastRevoked& o) {
+  Json j = Event("broadcast_revoked");
+  j["id"] = o.id;
+  j["sender"] = o.sender;
+  j["sent_at"] = FormatRfc3339(o.sent_at);
+  return j;
+}
 Json Render(const out::BroadcastSent& o) {
   Json j = Event("broadcast_sent");
   j["id"] = o.id;

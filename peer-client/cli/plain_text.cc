@@ -80,6 +80,9 @@ struct Renderer {
   WallTime now;
   const PlainStyle& style;
 
+  std::string Struck(std::string text) const {
+    return style.colour ? absl::StrCat("\033[9m", text, "\033[0m") : text;
+  }
   std::string Bold(std::string text) const {
     return style.colour ? absl::StrCat("\033[1m", text, "\033[0m") : text;
   }
@@ -213,6 +216,12 @@ struct Renderer {
     return absl::StrCat(
         Bold(absl::StrCat("[", from, ", ", LocalTime(o.sent_at, "%Y-%m-%d %H:%M:%S"), "]")), " ",
         RenderUntrusted(o.text), "\n");
+  }
+  std::string operator()(const out::BroadcastRevoked& o) const {
+    const std::string from =
+        o.sender.empty() ? "an anonymous broadcast" : absl::StrCat(Line(o.sender), "'s broadcast");
+    return Info(
+        absl::StrCat("Taken back, ", from, " of ", Clock(o.sent_at), ": ", Struck(Line(o.text))));
   }
   std::string operator()(const out::BroadcastSent& o) const {
     return Info(absl::StrCat("Your broadcast is on its way; newcomers get it until ",

@@ -218,6 +218,8 @@ std::optional<ChannelEvent> ToChannelEvent(const v1::ServerEvent& in) {
       return event::Broadcast{in.broadcast().broadcast_id(),
                               ToBytesOf(in.broadcast().signed_object()),
                               ToBytesOf(in.broadcast().signature()), in.broadcast().text()};
+    case v1::ServerEvent::kBroadcastRevoked:
+      return event::BroadcastRevoked{in.broadcast_revoked().broadcast_id()};
     case v1::ServerEvent::kDetached:
       return event::Detached{in.detached().reason() == v1::Detached::TAKEN_OVER,
                              in.detached().reason() == v1::Detached::LOGGED_OUT,

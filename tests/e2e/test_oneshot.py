@@ -135,6 +135,10 @@ def test_a_broadcast_waits_for_its_receivers_and_is_taken_back(world):
     taken = json.loads(run(world, server, "alice", "broadcast-revoke", one["id"], "-o", "json").stdout)
     equal(taken["revoked"], True, "taken back")
     bob.resume()
+    shown = json.loads(run(world, server, "alice", "broadcast", "Ferry at nine", "--wait", "all", "-o", "json").stdout)["id"]
+    bob.expect("broadcast", id=shown)
+    run(world, server, "alice", "broadcast-revoke", shown)
+    equal(bob.expect("broadcast_revoked", id=shown)["sender"], "alice", "whoever showed it hears of it")
     bob.send(cmd="broadcast", text="a mark")
     carol = world.member(server, "carol")
     seen = {carol.expect("broadcast")["text"] for _ in range(3)}

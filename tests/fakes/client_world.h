@@ -93,6 +93,7 @@ class FakeBroadcasts final : public BroadcastPort {
  public:
   void Attach(const event::Attached&, const Session&) override { ++attached; }
   void RelayRestarted(const event::RelayRestarted&) override {}
+  void OnRevoked(const event::BroadcastRevoked&) override {}
   absl::Status OnChannelBroadcast(const event::Broadcast&) override { return verdict; }
   void Detach() override { ++detached; }
   int attached = 0, detached = 0;

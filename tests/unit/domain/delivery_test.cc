@@ -328,6 +328,7 @@ TEST_F(DeliveryTest, RevokedIsNeitherSentNorAcknowledgedAnyMore) {
   const BroadcastId hello = Broadcast();
   Step([&](auto& out) { delivery_->OnRevoked(hello, out); });
   EXPECT_THAT(orders_.expired, ElementsAre(hello));
+  EXPECT_THAT(orders_.taken_back, ElementsAre(Send{b, hello}));
   EXPECT_EQ(delivery_->live(), 0u);
   UdpAck(b, hello);
   EXPECT_EQ(Row(hello, bob)->via, DeliveryVia::kNone);
