@@ -94,6 +94,7 @@ class Story : public ::testing::Test {
     append(orders_.due, out.due);
     append(orders_.delivered, out.delivered);
     append(orders_.expired, out.expired);
+    append(orders_.taken_back, out.taken_back);
     for (const auto& row : out.due) {
       EXPECT_TRUE(ledger_.emplace(std::pair(row.broadcast, row.user), row).second)
           << "a second row for one user";
