@@ -6,24 +6,23 @@
 namespace p2p::server {
 
 absl::StatusOr<std::unique_ptr<InProcessRelay>> InProcessRelay::Start(
-    const std::optional<net::SocketAddress>& listen, const config::Timing& timing,
-    const Clock& clock, asio::io_context& hub) {
+    const std::optional<net::SocketAddress>& listen, const relay::RelaySetup& setup,
+    const config::Timing& timing, const Clock& clock, asio::io_context& hub) {
   auto relay = absl::WrapUnique(new InProcessRelay(hub));
   if (listen) {
-    P2P_ASSIGN_OR_RETURN(auto socket, relay::OpenRelaySocket(*listen));
-    P2P_ASSIGN_OR_RETURN(relay->worker_, relay::RelayWorker::Start(
-                                             std::move(socket), relay::OptionsFromTiming(timing),
-                                             clock, relay->random_, relay->events()));
+    P2P_ASSIGN_OR_RETURN(relay->workers_, relay::RelayWorkers::Start(
+                                              *listen, setup, relay::OptionsFromTiming(timing),
+                                              clock, relay->random_, relay->events()));
   }
   return relay;
 }
 
 RelayEndpoint InProcessRelay::endpoint() const {
-  return {.ip_address = "", .port = worker_ == nullptr ? uint16_t{0} : worker_->address().port};
+  return {.ip_address = "", .port = workers_ == nullptr ? uint16_t{0} : workers_->address().port};
 }
 
 std::string InProcessRelay::Describe() const {
-  return worker_ == nullptr ? "none" : worker_->address().ToString();
+  return workers_ == nullptr ? "none" : workers_->address().ToString();
 }
 
 }  // namespace p2p::server

@@ -7,20 +7,20 @@
 
 #include "common/crypto/os_random.h"
 #include "control-server/relay_host.h"
-#include "udp-relay/io/relay_worker.h"
+#include "udp-relay/io/relay_workers.h"
 
 namespace p2p::server {
 
-// Owns the worker.
+// Owns the workers.
 class InProcessRelay final : public RelayHost {
  public:
   // Binds `listen`; nullopt: there is no relay, broadcasts travel by channel alone. AlreadyExists:
   // the port is taken. `clock` and `hub` outlive it.
   static absl::StatusOr<std::unique_ptr<InProcessRelay>> Start(
-      const std::optional<net::SocketAddress>& listen, const config::Timing& timing,
-      const Clock& clock, asio::io_context& hub);
+      const std::optional<net::SocketAddress>& listen, const relay::RelaySetup& setup,
+      const config::Timing& timing, const Clock& clock, asio::io_context& hub);
 
-  relay::RelayPort* port() override { return worker_.get(); }
+  relay::RelayPort* port() override { return workers_.get(); }
   RelayEndpoint endpoint() const override;
   std::string Describe() const override;
 
@@ -28,7 +28,7 @@ class InProcessRelay final : public RelayHost {
   using RelayHost::RelayHost;
 
   crypto::OsRandom random_;
-  std::unique_ptr<relay::RelayWorker> worker_;
+  std::unique_ptr<relay::RelayWorkers> workers_;
 };
 
 }  // namespace p2p::server

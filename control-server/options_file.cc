@@ -115,6 +115,8 @@ absl::StatusOr<FileOptions> Read(const toml::table& file) {
   server.Take("listen", out.listen);
   server.Take("relay_listen", out.relay_listen);
   server.Take("relay_token_file", out.relay_token_file);
+  server.Take("relay_workers", out.relay_workers);
+  server.Take("relay_egress_mbit", out.relay_egress_mbit);
   server.Take("data_dir", out.data_dir);
   server.Take("max_connections", out.max_connections);
   server.Take("http_listen", out.http_listen);

@@ -1,8 +1,8 @@
 // The configuration file of the control-server, TOML:
 //
-//   [server]   listen relay_listen relay_token_file data_dir max_connections http_listen
-//   admin_socket
-//              reflection log_format name greeting signup_open
+//   [server]   listen relay_listen relay_token_file relay_workers relay_egress_mbit data_dir
+//              max_connections http_listen admin_socket reflection log_format name greeting
+//              signup_open
 //   [accounts] allow_lookalikes
 //   [tls]      cert key names
 //   [limits]   every key of control-server/limit_options.h, as a number
@@ -24,6 +24,8 @@ struct FileOptions {
   std::optional<std::string> listen;
   std::optional<std::string> relay_listen;
   std::optional<std::string> relay_token_file;
+  std::optional<uint64_t> relay_workers;
+  std::optional<uint64_t> relay_egress_mbit;
   std::optional<std::string> data_dir;
   std::optional<uint64_t> max_connections;
   std::optional<std::string> http_listen;

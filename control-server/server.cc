@@ -34,7 +34,7 @@ absl::StatusOr<std::unique_ptr<RelayHost>> StartRelay(const ServerOptions& optio
                                                       const Clock& clock, asio::io_context& hub,
                                                       ConnectionControl& connections) {
   if (options.relay_token_file.empty()) {
-    return InProcessRelay::Start(options.relay_listen, options.timing, clock, hub);
+    return InProcessRelay::Start(options.relay_listen, options.relay, options.timing, clock, hub);
   }
   const auto content = net::ReadSecretFile(options.relay_token_file, relay::kMaxTokenText);
   if (!content.ok()) return absl::InvalidArgumentError(content.status().message());

@@ -47,6 +47,8 @@ void Override(FileOptions& file, const CommandLine& line) {
   take(file.listen, line.listen);
   take(file.relay_listen, line.relay_listen);
   take(file.relay_token_file, line.relay_token_file);
+  take(file.relay_workers, line.relay_workers);
+  take(file.relay_egress_mbit, line.relay_egress_mbit);
   take(file.data_dir, line.data_dir);
   take(file.tls_cert, line.tls_cert);
   take(file.tls_key, line.tls_key);
@@ -71,6 +73,12 @@ absl::Status ResolveAddresses(const FileOptions& file, ServerOptions& options) {
         "--relay-token-file is for a udp-relay process instead of the server's own relay: add "
         "--relay-listen none");
   }
+  if (file.relay_workers) {
+    options.relay.workers =
+        static_cast<uint32_t>(std::min<uint64_t>(*file.relay_workers, UINT32_MAX));
+  }
+  if (file.relay_egress_mbit) options.relay.egress_mbit = *file.relay_egress_mbit;
+  P2P_RETURN_IF_ERROR(options.relay.Check());
   const auto loopback = [](const net::SocketAddress& a) { return a.ip.IsLoopback(); };
   const bool all_loopback =
       loopback(options.listen) && (!options.relay_listen || loopback(*options.relay_listen));
@@ -96,6 +104,10 @@ void AddServerOptions(CLI::App& app, CommandLine& line) {
                  "address and UDP port for broadcasts, or none (default [::]:4400)");
   app.add_option("--relay-token-file", line.relay_token_file,
                  "accept a udp-relay process that has this token (with --relay-listen none)");
+  app.add_option("--relay-workers", line.relay_workers,
+                 "threads that send broadcasts, each with a share of the clients (default 1)");
+  app.add_option("--relay-egress-mbit", line.relay_egress_mbit,
+                 "broadcasts take at most so many Mbit/s in all (default 1000)");
   app.add_option("--data-dir", line.data_dir, "where the server keeps its state");
   app.add_option("--tls-cert", line.tls_cert, "certificate chain, PEM")
       ->needs(app.add_option("--tls-key", line.tls_key, "its private key, PEM"));
@@ -162,6 +174,8 @@ std::string DescribeOptions(const ServerOptions& options) {
   std::string out = absl::StrCat(
       "[server]\nlisten = ", quoted(options.listen.ToString()),
       "\nrelay_listen = ", quoted(options.relay_listen ? options.relay_listen->ToString() : "none"),
+      "\nrelay_workers = ", options.relay.workers,
+      "\nrelay_egress_mbit = ", options.relay.egress_mbit,
       "\ndata_dir = ", quoted(options.data_dir),
       "\nadmin_socket = ", quoted(options.admin_socket.empty() ? "none" : options.admin_socket),
       "\nname = ", quoted(options.name), "\ngreeting = ", quoted(options.greeting),

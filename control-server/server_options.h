@@ -11,6 +11,7 @@
 #include "common/base/log.h"
 #include "common/config/timing.h"
 #include "common/net/address.h"
+#include "common/relay/relay_setup.h"
 #include "control-server/domain/rate_limit.h"
 
 namespace p2p::server {
@@ -19,6 +20,7 @@ struct ServerOptions {
   net::SocketAddress listen;
   std::optional<net::SocketAddress> relay_listen;  // nullopt: none.
   std::string relay_token_file;  // Not empty: a relay process may link itself; no own relay then.
+  relay::RelaySetup relay;
   std::string data_dir;
   std::string admin_socket;  // Path; empty: none.
   std::string tls_cert;      // Both or none: then the server makes its own.
@@ -41,6 +43,8 @@ struct CommandLine {
   std::optional<std::string> listen;
   std::optional<std::string> relay_listen;
   std::optional<std::string> relay_token_file;
+  std::optional<uint64_t> relay_workers;
+  std::optional<uint64_t> relay_egress_mbit;
   std::optional<std::string> data_dir;
   std::optional<std::string> tls_cert;
   std::optional<std::string> tls_key;

@@ -68,6 +68,10 @@ void AddRelayOptions(CLI::App& app, CommandLine& line) {
       ->required();
   app.add_option("--advertise", line.advertise,
                  "ADDRESS:PORT that clients are told (default: what --listen says)");
+  app.add_option("--workers", line.setup.workers,
+                 "threads that send, each with a share of the clients (default 1)");
+  app.add_option("--egress-mbit", line.setup.egress_mbit,
+                 "broadcasts take at most so many Mbit/s in all (default 1000)");
   app.add_option("--log-format", line.log_format, "text or json (default text)");
   app.add_option("--set", line.set, "timing.KEY=VALUE, for tests")->allow_extra_args(false);
 }
@@ -78,6 +82,8 @@ absl::StatusOr<ProcessOptions> ResolveOptions(const CommandLine& line) {
   const auto listen = net::SocketAddress::Parse(line.listen);
   if (!listen) return Wrong("--listen", line.listen, "ADDRESS:PORT, for example [::]:4400");
   options.listen = *listen;
+  P2P_RETURN_IF_ERROR(line.setup.Check());
+  options.setup = line.setup;
   P2P_RETURN_IF_ERROR(ParseAdvertise(line, *listen, options.link));
   if (!absl::StartsWith(line.fingerprint, "SHA256:") ||
       line.fingerprint.size() != kFingerprintText) {

@@ -15,6 +15,7 @@ struct CommandLine {
   std::string control;
   std::string listen = "[::]:4400";
   std::string token_file;
+  RelaySetup setup;
   std::string fingerprint;
   std::string advertise;
   std::string log_format = "text";

@@ -22,16 +22,16 @@ absl::StatusOr<std::unique_ptr<RelayProcess>> RelayProcess::Create(
     std::function<void(const net::SocketAddress&)> ready) {
   auto process =
       absl::WrapUnique(new RelayProcess(clock, options.link.timing.relay_drain, std::move(ready)));
-  P2P_ASSIGN_OR_RETURN(auto socket, OpenRelaySocket(options.listen));
-  P2P_ASSIGN_OR_RETURN(process->worker_,
-                       RelayWorker::Start(std::move(socket), OptionsFromTiming(options.link.timing),
-                                          clock, process->random_, process->reports_));
+  P2P_ASSIGN_OR_RETURN(
+      process->workers_,
+      RelayWorkers::Start(options.listen, options.setup, OptionsFromTiming(options.link.timing),
+                          clock, process->random_, process->reports_));
   if (options.link.advertise_port == 0) {
-    options.link.advertise_port = process->worker_->address().port;
+    options.link.advertise_port = process->workers_->address().port;
   }
   process->link_ = std::make_unique<LinkClient>(
       process->loop_, clock, process->random_, std::move(options.link), process->reports_,
-      *process->worker_, static_cast<LinkListener&>(*process));
+      *process->workers_, static_cast<LinkListener&>(*process));
   return process;
 }
 
@@ -67,9 +67,9 @@ void RelayProcess::AwaitSignal() {
 }
 
 void RelayProcess::OnLinked() {
-  worker_->Clear();
+  workers_->Clear();
   if (std::exchange(told_ready_, true)) return;
-  ready_(worker_->address());
+  ready_(workers_->address());
 }
 
 void RelayProcess::OnRefused(const absl::Status& why) {
@@ -82,10 +82,10 @@ void RelayProcess::BeginDrain() {
     LogWarning("relay_stopped_at_once");
     return loop_.stop();
   }
-  LogInfo("relay_draining", {{"linked", link_->linked()}, {"sessions", worker_->sessions()}});
+  LogInfo("relay_draining", {{"linked", link_->linked()}, {"sessions", workers_->sessions()}});
   if (!link_->linked()) return link_->Close();
   link_->Drain();
-  worker_->Drain([this] { asio::post(loop_, [this] { EndDrain(); }); });
+  workers_->Drain([this] { asio::post(loop_, [this] { EndDrain(); }); });
   drain_timer_.expires_after(drain_time_);
   drain_timer_.async_wait([this](const asio::error_code& error) {
     if (!error) EndDrain();

@@ -10,13 +10,14 @@
 
 #include "common/crypto/os_random.h"
 #include "common/net/address.h"
-#include "udp-relay/io/relay_worker.h"
+#include "udp-relay/io/relay_workers.h"
 #include "udp-relay/link/link_client.h"
 
 namespace p2p::relay {
 
 struct ProcessOptions {
   net::SocketAddress listen;
+  RelaySetup setup;
   // Its advertise_port 0 stands for the port that is bound.
   LinkOptions link;
 };
@@ -58,7 +59,7 @@ class RelayProcess final : private LinkListener {
   asio::signal_set signals_;
   asio::steady_timer drain_timer_;
   ReportQueue reports_;
-  std::unique_ptr<RelayWorker> worker_;
+  std::unique_ptr<RelayWorkers> workers_;
   std::unique_ptr<LinkClient> link_;
   absl::Status result_;
   bool told_ready_ = false;

@@ -37,6 +37,18 @@ void Delivery::OnAttached(UserId user, ConnId conn, MonoTime now, WallTime wall,
     if (broadcast.expired || broadcast.expires <= now) continue;
     Offer(conn, attachment, id, broadcast, now, wall, out);
   }
+  TellTakenBack(user, conn, now, out);
+}
+
+void Delivery::TellTakenBack(UserId user, ConnId conn, MonoTime now, DeliveryOrders& out) {
+  for (auto at = taken_back_.begin(); at != taken_back_.end();) {
+    if (at->second.until <= now) {
+      at = taken_back_.erase(at);
+      continue;
+    }
+    if (at->second.users.erase(user) > 0) out.taken_back.push_back({conn, at->first});
+    ++at;
+  }
 }
 
 // The user of the attachment is due; he gets it unless he has it.
@@ -133,6 +145,9 @@ void Delivery::OnRevoked(BroadcastId id, DeliveryOrders& out) {
     if (it->second.users.contains(attachment.user)) out.taken_back.push_back({conn, id});
     attachment.outstanding.erase(id);
   }
+  TakenBack& back = taken_back_[id];
+  back = {.until = it->second.expires, .users = std::move(it->second.users)};
+  for (const auto& [conn, attachment] : attachments_) back.users.erase(attachment.user);
   broadcasts_.erase(it);
   out.expired.push_back(id);
 }

@@ -66,7 +66,7 @@ class Delivery {
   void OnRelayRestarted(MonoTime now, DeliveryOrders& out);
   void OnRelayAck(ConnId conn, BroadcastId id, WallTime wall, DeliveryOrders& out);
   void OnChannelAck(UserId user, ConnId conn, BroadcastId id, WallTime wall, DeliveryOrders& out);
-  // Taken back: nobody gets it any more.
+  // Taken back: nobody gets it any more. Who was due is told, when attached again at the latest.
   void OnRevoked(BroadcastId id, DeliveryOrders& out);
   // Falls back and expires whatever is due for it.
   void OnTimer(MonoTime now, DeliveryOrders& out);
@@ -82,6 +82,11 @@ class Delivery {
     MonoTime expires;
     bool expired = false;                     // Lingers for late acknowledgements.
     absl::flat_hash_map<UserId, bool> users;  // Due; true: delivered.
+  };
+  // Taken back; who was due and has not been told yet.
+  struct TakenBack {
+    MonoTime until;  // The broadcast's own end; nobody cares afterwards.
+    absl::flat_hash_map<UserId, bool> users;
   };
   enum class Udp { kUnknown, kWorks, kFails };
   struct Attachment {
@@ -103,8 +108,11 @@ class Delivery {
   void FallBack(MonoTime now, DeliveryOrders& out);
   void Expire(MonoTime now, DeliveryOrders& out);
 
+  void TellTakenBack(UserId user, ConnId conn, MonoTime now, DeliveryOrders& out);
+
   const DeliveryOptions options_;
   std::map<BroadcastId, Broadcast> broadcasts_;
+  std::map<BroadcastId, TakenBack> taken_back_;
   absl::flat_hash_map<ConnId, Attachment> attachments_;
   std::deque<Fallback> fallbacks_;  // In order of time: the delay is the same for all.
   std::multimap<MonoTime, BroadcastId> expiries_;  // Of live ones, then of lingering ones.

@@ -317,10 +317,12 @@ void BroadcastDesk::PushOnChannel(ConnId conn, BroadcastId id) {
 
 void BroadcastDesk::TellTakenBack(const std::vector<DeliveryOrders::Send>& to) {
   std::shared_ptr<v1::ServerEvent> event;
+  BroadcastId of{};
   for (const auto& [conn, id] : to) {
     const auto channel = channels_.find(conn);
     if (channel == channels_.end()) continue;
-    if (event == nullptr) {  // All of one broadcast.
+    if (event == nullptr || of != id) {
+      of = id;
       event = std::make_shared<v1::ServerEvent>();
       event->mutable_broadcast_revoked()->set_broadcast_id(id.Hex());
     }

@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/log.h"
+#include "udp-relay/io/send_batch.h"
 
 namespace p2p::relay {
 namespace {
@@ -45,13 +46,16 @@ void RaiseReceiveBuffer(int fd) {
   }
 }
 
-absl::StatusOr<net::UniqueFd> Open(const net::SocketAddress& listen) {
+absl::StatusOr<net::UniqueFd> Open(const net::SocketAddress& listen, PortUse use) {
   const bool v6 = !listen.ip.is_v4();
   net::UniqueFd fd(socket(v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd.valid()) return net::ErrnoError("relay socket", errno);
   if (v6) {
     const int only = listen.ip.IsUnspecified() ? 0 : 1;
     P2P_RETURN_IF_ERROR(SetInt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, only, "IPV6_V6ONLY"));
+  }
+  if (use == PortUse::kShared) {
+    P2P_RETURN_IF_ERROR(SetInt(fd.get(), SOL_SOCKET, SO_REUSEPORT, 1, "SO_REUSEPORT"));
   }
   RaiseReceiveBuffer(fd.get());
   sockaddr_storage address;
@@ -84,38 +88,24 @@ net::IpAddress LocalAddress(msghdr& message) {
   return {};
 }
 
-// Writes "send from this address" into `control`; returns its length.
-size_t PutLocalAddress(const net::IpAddress& local, bool v6, msghdr& message) {
-  cmsghdr* c = CMSG_FIRSTHDR(&message);
-  if (v6) {
-    in6_pktinfo info{};
-    sockaddr_storage storage;
-    net::SocketAddress{local, 0}.ToSockaddr(storage, /*as_v6=*/true);
-    sockaddr_in6 in6;
-    std::memcpy(&in6, &storage, sizeof in6);
-    info.ipi6_addr = in6.sin6_addr;
-    c->cmsg_level = IPPROTO_IPV6;
-    c->cmsg_type = IPV6_PKTINFO;
-    c->cmsg_len = CMSG_LEN(sizeof info);
-    std::memcpy(CMSG_DATA(c), &info, sizeof info);
-    return CMSG_SPACE(sizeof info);
-  }
-  in_pktinfo info{};
-  std::memcpy(&info.ipi_spec_dst, local.bytes().data(), 4);
-  c->cmsg_level = IPPROTO_IP;
-  c->cmsg_type = IP_PKTINFO;
-  c->cmsg_len = CMSG_LEN(sizeof info);
-  std::memcpy(CMSG_DATA(c), &info, sizeof info);
-  return CMSG_SPACE(sizeof info);
-}
-
 }  // namespace
 
-absl::StatusOr<net::UniqueFd> OpenRelaySocket(const net::SocketAddress& listen) {
+absl::StatusOr<net::UniqueFd> OpenRelaySocket(const net::SocketAddress& listen, PortUse use) {
   if (!listen.ip.is_v4() && listen.ip.IsUnspecified() && HasNoIpv6()) {
-    return Open({net::IpAddress(), listen.port});
+    return Open({net::IpAddress(), listen.port}, use);
   }
-  return Open(listen);
+  return Open(listen, use);
+}
+
+absl::StatusOr<net::SocketAddress> BoundAddress(int fd) {
+  sockaddr_storage storage{};
+  socklen_t size = sizeof storage;
+  if (getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &size) != 0) {
+    return net::ErrnoError("relay socket address", errno);
+  }
+  const auto address = net::SocketAddress::FromSockaddr(storage);
+  if (!address) return absl::InvalidArgumentError("the relay needs a bound IPv4 or IPv6 socket");
+  return *address;
 }
 
 struct RelaySocket::Buffers {
@@ -125,33 +115,26 @@ struct RelaySocket::Buffers {
     alignas(cmsghdr) std::array<uint8_t, kControlSize> control;
     iovec io;
   };
-  struct Outgoing {
-    sockaddr_storage to;
-    alignas(cmsghdr) std::array<uint8_t, kControlSize> control;
-    iovec io;
-  };
   std::array<Incoming, kReceiveBatch> in;
   std::array<mmsghdr, kReceiveBatch> in_headers;
-  std::array<Outgoing, kSendBatch> out;
-  std::array<mmsghdr, kSendBatch> out_headers;
+  SendBatch out;
 };
 
 absl::StatusOr<std::unique_ptr<RelaySocket>> RelaySocket::Adopt(net::UniqueFd fd,
                                                                 IoCounters& counters) {
-  sockaddr_storage storage{};
-  socklen_t size = sizeof storage;
-  if (getsockname(fd.get(), reinterpret_cast<sockaddr*>(&storage), &size) != 0) {
-    return net::ErrnoError("relay socket address", errno);
+  P2P_ASSIGN_OR_RETURN(const net::SocketAddress address, BoundAddress(fd.get()));
+  int family = 0;
+  socklen_t size = sizeof family;
+  if (getsockopt(fd.get(), SOL_SOCKET, SO_DOMAIN, &family, &size) != 0) {
+    return net::ErrnoError("SO_DOMAIN", errno);
   }
-  const auto address = net::SocketAddress::FromSockaddr(storage);
-  if (!address) return absl::InvalidArgumentError("the relay needs a bound IPv4 or IPv6 socket");
-  const bool v6 = storage.ss_family == AF_INET6;
+  const bool v6 = family == AF_INET6;
   const int level = v6 ? static_cast<int>(IPPROTO_IPV6) : static_cast<int>(IPPROTO_IP);
   const int option = v6 ? IPV6_RECVPKTINFO : IP_PKTINFO;
-  if (address->ip.IsUnspecified()) {
+  if (address.ip.IsUnspecified()) {
     P2P_RETURN_IF_ERROR(SetInt(fd.get(), level, option, 1, "PKTINFO"));
   }
-  return std::unique_ptr<RelaySocket>(new RelaySocket(std::move(fd), *address, v6, counters));
+  return std::unique_ptr<RelaySocket>(new RelaySocket(std::move(fd), address, v6, counters));
 }
 
 RelaySocket::RelaySocket(net::UniqueFd fd, net::SocketAddress address, bool v6,
@@ -209,29 +192,15 @@ bool RelaySocket::ReceiveBufferFills() const {
 }
 
 RelaySocket::Sent RelaySocket::Send(Outbox& out) {
+  SendBatch& batch = buffers_->out;
   while (!out.empty()) {
-    const size_t count = std::min(out.size(), kSendBatch);
-    for (size_t i = 0; i < count; ++i) {
-      const Outbox::Item item = out[i];
-      auto& slot = buffers_->out[i];
-      slot.io = {.iov_base = const_cast<uint8_t*>(item.bytes.data()), .iov_len = item.bytes.size()};
-      msghdr& header = buffers_->out_headers[i].msg_hdr;
-      header = {};
-      header.msg_name = &slot.to;
-      header.msg_namelen = item.path.remote.ToSockaddr(slot.to, v6_);
-      header.msg_iov = &slot.io;
-      header.msg_iovlen = 1;
-      if (wildcard_ && !item.path.local.IsUnspecified()) {
-        header.msg_control = slot.control.data();
-        header.msg_controllen = slot.control.size();
-        header.msg_controllen = PutLocalAddress(item.path.local, v6_, header);
-      }
-    }
-    const int sent = sendmmsg(fd_.get(), buffers_->out_headers.data(), static_cast<unsigned>(count),
-                              MSG_DONTWAIT);
+    batch.Fill(out, {.v6 = v6_, .local = wildcard_, .segments = segments_});
+    const int sent = sendmmsg(fd_.get(), batch.headers(), batch.size(), MSG_DONTWAIT);
     if (sent > 0) {
-      counters_.Add(IoCount::kSent, static_cast<uint64_t>(sent));
-      out.DropFront(static_cast<size_t>(sent));
+      const size_t datagrams = batch.Datagrams(static_cast<size_t>(sent));
+      counters_.Add(IoCount::kSent, datagrams);
+      counters_.Add(IoCount::kSegmented, datagrams - static_cast<size_t>(sent));
+      out.DropFront(datagrams);
       continue;
     }
     if (errno == EINTR) continue;
@@ -243,9 +212,15 @@ RelaySocket::Sent RelaySocket::Send(Outbox& out) {
       counters_.Add(IoCount::kSendNoBuffers);
       return Sent::kNoBuffers;
     }
+    if (batch.Datagrams(1) > 1 && (errno == EIO || errno == EINVAL || errno == EOPNOTSUPP)) {
+      // A device that cannot, or a path with a small MTU: one by one from now on.
+      segments_ = false;
+      LogInfo("relay_segments_off", {{"errno", errno}});
+      continue;
+    }
     // Unreachable, too large, forbidden: this one only. Retransmission sees to the rest.
-    counters_.Add(IoCount::kSendRefused);
-    out.DropFront(1);
+    counters_.Add(IoCount::kSendRefused, batch.Datagrams(1));
+    out.DropFront(batch.Datagrams(1));
   }
   return Sent::kAll;
 }

@@ -15,6 +15,7 @@ namespace p2p::relay {
 enum class IoCount {
   kReceived,
   kSent,
+  kSegmented,  // Of those, the ones that cost no message of their own.
   kReceiveErrors,
   kSendBlocked,    // The socket buffer was full; went on when it was not.
   kSendNoBuffers,  // ENOBUFS; tried again a little later.
@@ -27,13 +28,17 @@ using IoCounters = Counters<IoCount>;
 // A bound, non-blocking socket that tells for each datagram which own address it was sent to.
 // [::] takes IPv4 as well, and becomes 0.0.0.0 where there is no IPv6. Asks for 8 MiB of receive
 // buffer and logs a warning when it gets less than 1 MiB.
-absl::StatusOr<net::UniqueFd> OpenRelaySocket(const net::SocketAddress& listen);
+enum class PortUse { kAlone, kShared };  // Shared: with other sockets of this user.
+absl::StatusOr<net::UniqueFd> OpenRelaySocket(const net::SocketAddress& listen,
+                                              PortUse use = PortUse::kAlone);
+// With the real port.
+absl::StatusOr<net::SocketAddress> BoundAddress(int fd);
 
 // Takes over a bound UDP socket, such as OpenRelaySocket's. One thread.
 class RelaySocket {
  public:
   static constexpr size_t kReceiveBatch = 64;
-  static constexpr size_t kSendBatch = 256;
+  static constexpr size_t kSendBatch = 256;  // SendBatch::kMessages.
 
   static absl::StatusOr<std::unique_ptr<RelaySocket>> Adopt(net::UniqueFd fd, IoCounters& counters);
   ~RelaySocket();
@@ -59,6 +64,7 @@ class RelaySocket {
   net::SocketAddress address_;
   bool v6_;
   bool wildcard_;
+  bool segments_ = true;     // Until the kernel refuses them.
   uint32_t receive_buffer_;  // Bytes, as the kernel counts them.
   IoCounters& counters_;
   std::unique_ptr<Buffers> buffers_;

@@ -340,6 +340,34 @@ TEST_F(DeliveryTest, RevokedIsNeitherSentNorAcknowledgedAnyMore) {
   EXPECT_THAT(orders_.expired, IsEmpty());
 }
 
+TEST_F(DeliveryTest, WhoWasAwayWhenItWasTakenBackHearsItOnceWhenHeIsBack) {
+  const UserId bob = User(), carol = User();
+  const ConnId b = Attach(bob);
+  const BroadcastId hello = Broadcast(), hi = Broadcast();
+  delivery_->OnDetached(b);
+  for (const BroadcastId id : {hello, hi}) {
+    Step([&](auto& out) { delivery_->OnRevoked(id, out); });
+    EXPECT_THAT(orders_.taken_back, IsEmpty());
+  }
+  Attach(carol);  // Was never due.
+  EXPECT_THAT(orders_.taken_back, IsEmpty());
+  const ConnId back = Attach(bob);
+  EXPECT_THAT(orders_.taken_back, UnorderedElementsAre(Send{back, hello}, Send{back, hi}));
+  Attach(bob);
+  EXPECT_THAT(orders_.taken_back, IsEmpty());
+}
+
+TEST_F(DeliveryTest, NobodyHearsOfItAfterTheBroadcastsOwnEnd) {
+  const UserId bob = User();
+  const ConnId b = Attach(bob);
+  const BroadcastId hello = Broadcast();
+  delivery_->OnDetached(b);
+  Step([&](auto& out) { delivery_->OnRevoked(hello, out); });
+  Advance(31min);
+  Attach(bob);
+  EXPECT_THAT(orders_.taken_back, IsEmpty());
+}
+
 class WithoutRelayTest : public Story {
  protected:
   WithoutRelayTest() : Story({.has_relay = false}) {}

@@ -1,0 +1,142 @@
+// Several workers behind one port, and datagrams for one client that leave together.
+#include <gmock/gmock.h>
+
+#include "tests/integration/relay_udp_fixture.h"
+#include "udp-relay/io/send_batch.h"
+#include "udp-relay/io/shared_port.h"
+
+namespace p2p {
+namespace {
+
+using ::testing::Each;
+using ::testing::ElementsAre;
+using ::testing::Gt;
+
+class RelayWorkersTest : public RelayUdpTest {
+ protected:
+  std::vector<std::unique_ptr<TestClient>> Attached(size_t count) {
+    std::vector<std::unique_ptr<TestClient>> out;
+    for (size_t i = 0; i < count; ++i) {
+      out.push_back(NewClient("c" + std::to_string(i)));
+      out.back()->Attach(*worker_, worker_->address());
+    }
+    return out;
+  }
+  std::vector<uint64_t> DeliveredByEach() const {
+    std::vector<uint64_t> out;
+    for (size_t i = 0; i < worker_->size(); ++i) {
+      out.push_back(worker_->worker(i).counters().Get(relay::RelayCount::kDelivered));
+    }
+    return out;
+  }
+};
+
+TEST_F(RelayWorkersTest, EachServesItsShareAndNoDatagramGoesAstray) {
+  setup_.workers = 3;
+  timing_.pto_initial = timing_.pto_min = 1s;
+  for (const char* listen : {"127.0.0.1:0", "[::]:0"}) {
+    StartRelay(listen);
+    ASSERT_EQ(worker_->size(), 3u);
+    auto clients = Attached(0);
+    for (size_t i = 0; i < 30; ++i) {
+      clients.push_back(NewClient(std::string(listen) + std::to_string(i)));
+      clients.back()->Attach(*worker_, At("127.0.0.1"));
+    }
+    ASSERT_TRUE(RunUntil(
+        [&] { return worker_->sessions() == 30 && Count(relay::RelayCount::kRegistered) == 30; }));
+    std::vector<ConnId> all;
+    for (const auto& c : clients) all.push_back(c->conn);
+    const size_t before = events_.DeliveredPairs();
+    const auto large = MakeBroadcast(std::string(wire::kMaxBroadcastText, 'x'), random_);
+    worker_->AddBroadcast(large, clock_.Mono() + 30min);
+    worker_->QueueForAll(all, large->id);
+    ASSERT_TRUE(RunUntil([&] { return events_.DeliveredPairs() == before + 30; }));
+    for (const auto& c : clients) EXPECT_THAT(c->Texts(), ElementsAre(large->text));
+    EXPECT_THAT(DeliveredByEach(), Each(Gt(0u)));
+    EXPECT_EQ(Count(relay::RelayCount::kUnknownSession), 0u) << "a datagram at the wrong worker";
+  }
+}
+
+TEST_F(RelayWorkersTest, ADrainWaitsForAllOfThem) {
+  setup_.workers = 2;
+  StartRelay("127.0.0.1:0");
+  const auto clients = Attached(8);
+  ASSERT_TRUE(RunUntil([&] { return events_.Reachable() == 8; }));
+  Publish(MakeBroadcast("the last", random_), clients);
+  std::atomic<int> idle = 0;
+  size_t pairs_then = 0;
+  worker_->Drain([&] {
+    pairs_then = events_.DeliveredPairs();
+    ++idle;
+  });
+  ASSERT_TRUE(RunUntil([&] { return idle == 1; }));
+  EXPECT_EQ(pairs_then, 8u);
+}
+
+TEST_F(RelayWorkersTest, APortThatSomebodyHasIsAnErrorAlsoWhenHeWouldShareIt) {
+  setup_.workers = 2;
+  StartRelay("127.0.0.1:0");
+  for (const size_t count : {size_t{1}, size_t{2}}) {
+    EXPECT_EQ(relay::OpenRelaySockets(worker_->address(), count).status().code(),
+              absl::StatusCode::kAlreadyExists);
+  }
+}
+
+TEST_F(RelayWorkersTest, WhatAnOperatorMayChoose) {
+  EXPECT_TRUE(relay::RelaySetup{}.Check().ok());
+  EXPECT_FALSE(relay::RelaySetup{.workers = 0}.Check().ok());
+  EXPECT_FALSE(relay::RelaySetup{.workers = 65}.Check().ok());
+  EXPECT_FALSE(relay::RelaySetup{.egress_mbit = 0}.Check().ok());
+  // The cap is for all together.
+  const auto one = relay::ForOneWorker({}, {.workers = 4, .egress_mbit = 80});
+  EXPECT_DOUBLE_EQ(one.egress_bytes_per_second * 4, 10e6);
+}
+
+// 60 KiB are 55 datagrams for one client, of which ten may leave at once.
+TEST_F(RelayWorkersTest, DatagramsForOneClientLeaveTogether) {
+  StartRelay("127.0.0.1:0");
+  const auto clients = Attached(1);
+  ASSERT_TRUE(RunUntil([&] { return events_.Reachable() == 1; }));
+  const auto large = MakeBroadcast(std::string(wire::kMaxBroadcastText, 'x'), random_);
+  Publish(large, clients);
+  ASSERT_TRUE(RunUntil([&] { return events_.DeliveredPairs() == 1; }));
+  EXPECT_THAT(clients[0]->Texts(), ElementsAre(large->text));
+  EXPECT_GE(Count(relay::IoCount::kSegmented), 9u) << "each datagram was a message of its own";
+}
+
+class SendBatchTest : public ::testing::Test {
+ protected:
+  void Add(size_t size, uint16_t port) {
+    auto buffer = out_.Begin();
+    std::fill_n(buffer.begin(), size, uint8_t{1});
+    out_.Commit(size, {.remote = {net::IpAddress::V4(0x7F000001), port}, .local = {}});
+  }
+  std::vector<size_t> Messages(bool segments) {
+    batch_.Fill(out_, {.v6 = false, .local = false, .segments = segments});
+    std::vector<size_t> out;
+    for (size_t i = 0; i < batch_.size(); ++i) {
+      out.push_back(batch_.Datagrams(i + 1) - batch_.Datagrams(i));
+    }
+    return out;
+  }
+  relay::Outbox out_{64};
+  relay::SendBatch batch_;
+};
+
+TEST_F(SendBatchTest, JoinsWhatFollowsEachOtherForOneClientInOneSize) {
+  for (const size_t size : {1200, 1200, 1200, 700}) Add(size, 1);  // A shorter one ends it.
+  Add(700, 1);
+  Add(700, 2);   // Somebody else.
+  Add(1200, 2);  // A longer one begins another.
+  Add(1200, 1);
+  EXPECT_THAT(Messages(true), ElementsAre(4, 1, 1, 1, 1));
+  EXPECT_THAT(Messages(false), Each(1u));
+}
+
+TEST_F(SendBatchTest, NoMoreThanAMessageHolds) {
+  for (int i = 0; i < 40; ++i) Add(1200, 1);
+  EXPECT_THAT(Messages(true), ElementsAre(16, 16, 8));
+}
+
+}  // namespace
+}  // namespace p2p
