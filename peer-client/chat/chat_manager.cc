@@ -205,7 +205,7 @@ absl::Status ChatManager::Impl::OnIntroduction(ByteView signed_object, ByteView 
   }
   nonces_.Remove(nonce);
   P2P_RETURN_IF_ERROR(ReplaceOlder(**link));
-  if ((*link)->record.we_requested) StartDialling(**link, timing_.dial_total);
+  StartDialling(**link, timing_.dial_total);
   return absl::OkStatus();
 }
 
@@ -250,7 +250,7 @@ absl::StatusOr<MessageId> ChatManager::Impl::Send(absl::string_view peer, absl::
   Emit([queued](const ChatCallbacks& c) { c.on_receipt(queued); });
   if (link->open != nullptr) {
     link->open->Wake();
-  } else if (link->record.we_requested && link->connections() == 0) {
+  } else if (link->connections() == 0) {
     StartDialling(*link, timing_.dial_total);
   }
   return id;
@@ -303,6 +303,21 @@ std::string ChatManager::Impl::IdentityState(const Link& link) const {
   KnownPeer as_approved = *known;
   as_approved.offered.reset();
   return StateOf(as_approved);
+}
+
+absl::StatusOr<PathInfo> ChatManager::Impl::Path(absl::string_view peer) const {
+  const Link* link = FindPeer(peer);
+  if (link == nullptr) return NoConversation(peer, absl::StatusCode::kNotFound);
+  PathInfo out;
+  out.peer = link->record.peer.name;
+  out.chat_port = port();
+  out.tried = link->Tried();
+  if (link->open != nullptr) {
+    out.open = true;
+    out.path = link->open->path();
+    out.rtt = link->open->session().rtt();
+  }
+  return out;
 }
 
 std::vector<std::string> ChatManager::Impl::Peers() const {
@@ -362,6 +377,9 @@ absl::Status ChatManager::MarkVerified(absl::string_view peer) {
   return impl_->known().MarkVerified(peer);
 }
 absl::Status ChatManager::Trust(absl::string_view peer) { return impl_->known().Trust(peer); }
+absl::StatusOr<PathInfo> ChatManager::Path(absl::string_view peer) const {
+  return impl_->Path(peer);
+}
 std::vector<std::string> ChatManager::Peers() const { return impl_->Peers(); }
 bool ChatManager::IsOpen(absl::string_view peer) const { return impl_->IsOpen(peer); }
 

@@ -62,6 +62,16 @@ struct PeerIdentity {
   std::string safety_number;  // 60 digits; with a changed key, of that one.
 };
 
+// How a conversation is carried, or why it is not.
+struct PathInfo {
+  std::string peer;
+  bool open = false;
+  std::string path;                // "dialled 10.0.0.7:4400"; empty unless open.
+  std::optional<Duration> rtt;     // Of the open connection, once measured.
+  uint16_t chat_port = 0;          // Ours, at which the peer can dial.
+  std::vector<std::string> tried;  // Each address: "10.0.0.7:4400: Connection refused".
+};
+
 struct DialFailed {
   std::string peer;
   std::vector<std::string>
@@ -134,6 +144,9 @@ class ChatManager {
   absl::StatusOr<PeerIdentity> Identity(absl::string_view peer) const;
   absl::Status MarkVerified(absl::string_view peer);
   absl::Status Trust(absl::string_view peer);
+
+  // NotFound: no conversation with this peer.
+  absl::StatusOr<PathInfo> Path(absl::string_view peer) const;
 
   // Peers with a live link, connected or not, sorted.
   std::vector<std::string> Peers() const;

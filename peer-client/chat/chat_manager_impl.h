@@ -35,6 +35,7 @@ class ChatManager::Impl final : public LinkConnection::Owner,
   void MarkShown(absl::string_view peer, MessageId id);
   absl::Status HangUp(absl::string_view peer);
   absl::StatusOr<PeerIdentity> Identity(absl::string_view peer) const;
+  absl::StatusOr<PathInfo> Path(absl::string_view peer) const;
   KnownPeers& known() { return known_; }
   std::vector<std::string> Peers() const;
   bool IsOpen(absl::string_view peer) const;
@@ -73,6 +74,7 @@ class ChatManager::Impl final : public LinkConnection::Owner,
                                                 bool dialler, std::string path);
   void Adopt(const std::shared_ptr<LinkConnection>& connection);
   void OnProven(Link& link, LinkConnection& connection);
+  void SelectNext(Link& link);
   void OnOpen(Link& link, LinkConnection& connection);
   absl::Status Journal(Link& link, const std::vector<SessionEvent>& events);
   void OnReceipts(Link& link, const std::vector<Receipt>& receipts);

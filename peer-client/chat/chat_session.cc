@@ -120,11 +120,13 @@ void ChatSession::Dispatch(const v1::ChatFrame& frame, MonoTime now,
       if (frame.has_selected()) return BecomeOpen(now, events);
       break;
     case State::kOpen:
-      return DispatchOpen(frame, events);
+      return DispatchOpen(frame, now, events);
   }
   if (frame.has_ping()) {
     pong_ = frame.ping().token();
-  } else if (!frame.has_pong() && frame.frame_case() != v1::ChatFrame::FRAME_NOT_SET) {
+  } else if (frame.has_pong()) {
+    OnPong(frame.pong().token(), now);
+  } else if (frame.frame_case() != v1::ChatFrame::FRAME_NOT_SET) {
     Close(SessionEnd::kBadFrame);
   }
 }
@@ -188,12 +190,20 @@ void ChatSession::BecomeOpen(MonoTime now, std::vector<SessionEvent>& events) {
   state_ = State::kOpen;
   state_deadline_.reset();
   heard_at_ = now;
+  ping_due_ = true;                         // Measures the path.
   receipted_ = conversation_.journalled();  // HELLO said so.
   events.emplace_back(SessionOpen{});
   if (!receipts.receipts.empty()) events.emplace_back(std::move(receipts));
 }
 
-void ChatSession::DispatchOpen(const v1::ChatFrame& frame, std::vector<SessionEvent>& events) {
+void ChatSession::OnPong(uint64_t token, MonoTime now) {
+  if (token != ping_token_ || ping_token_ == 0) return;
+  ping_token_ = 0;
+  rtt_ = now - ping_at_;
+}
+
+void ChatSession::DispatchOpen(const v1::ChatFrame& frame, MonoTime now,
+                               std::vector<SessionEvent>& events) {
   switch (frame.frame_case()) {
     case v1::ChatFrame::kMessage:
       return OnMessage(frame, events);
@@ -203,7 +213,7 @@ void ChatSession::DispatchOpen(const v1::ChatFrame& frame, std::vector<SessionEv
       pong_ = frame.ping().token();
       return;
     case v1::ChatFrame::kPong:
-      return;
+      return OnPong(frame.pong().token(), now);
     case v1::ChatFrame::kHangUp:
       if (frame.hang_up().reason().size() > wire::kMaxHangUpReason) {
         return Close(SessionEnd::kBadFrame);
@@ -356,7 +366,9 @@ Bytes ChatSession::TakeOutput(MonoTime now) {
   if (closed()) return {};
   if (ping_due_) {
     v1::ChatFrame frame;
-    frame.mutable_ping()->set_token(static_cast<uint64_t>(now.time_since_epoch().count()));
+    ping_at_ = now;
+    ping_token_ = std::max<uint64_t>(1, static_cast<uint64_t>(now.time_since_epoch().count()));
+    frame.mutable_ping()->set_token(ping_token_);
     Send(frame);
     ping_due_ = false;
   }

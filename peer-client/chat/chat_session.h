@@ -89,7 +89,11 @@ class ChatSession {
   void MarkRead(uint64_t up_to);
   void Close(SessionEnd end);
 
+  // Of the last PING that was answered.
+  std::optional<Duration> rtt() const { return rtt_; }
+
   bool proven() const { return state_ != State::kHello && !closed(); }
+  bool selecting() const { return state_ == State::kSelecting && !closed(); }
   bool open() const { return state_ == State::kOpen && !closed() && !close_after_output_; }
   bool closed() const { return end_.has_value(); }
   SessionEnd end() const { return *end_; }  // closed() only.
@@ -100,7 +104,8 @@ class ChatSession {
   void Dispatch(const v1::ChatFrame& frame, MonoTime now, std::vector<SessionEvent>& events);
   void DispatchUnproven(const v1::ChatFrame& frame, MonoTime now,
                         std::vector<SessionEvent>& events);
-  void DispatchOpen(const v1::ChatFrame& frame, std::vector<SessionEvent>& events);
+  void DispatchOpen(const v1::ChatFrame& frame, MonoTime now, std::vector<SessionEvent>& events);
+  void OnPong(uint64_t token, MonoTime now);
   bool ProofIsRight(absl::string_view mac) const;
   void BecomeProven(uint64_t peer_received, MonoTime now, std::vector<SessionEvent>& events);
   void BecomeOpen(MonoTime now, std::vector<SessionEvent>& events);
@@ -133,6 +138,9 @@ class ChatSession {
   uint64_t read_sent_ = 0;
   std::optional<uint64_t> pong_;
   bool ping_due_ = false;
+  uint64_t ping_token_ = 0;  // Of the newest PING; 0: none, or answered.
+  MonoTime ping_at_;
+  std::optional<Duration> rtt_;
   std::optional<std::string> hang_up_;  // Reason, until sent.
   bool hung_up_ = false;                // We sent HANG_UP.
   bool close_after_output_ = false;

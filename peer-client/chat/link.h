@@ -32,8 +32,11 @@ struct Link {
   }
   bool dialling() const { return dialler != nullptr && dialler->running(); }
 
+  // What came of each address the last time that it was dialled.
+  std::vector<std::string> Tried() const { return dialler != nullptr ? dialler->Reasons() : tried; }
   // Closes every connection and stops dialling.
   void Disconnect(SessionEnd end) {
+    tried = Tried();
     if (dialler != nullptr) dialler->Stop();
     dialler.reset();
     for (auto* list : {&establishing, &proven}) {
@@ -59,6 +62,7 @@ struct Link {
   std::vector<std::shared_ptr<LinkConnection>> proven;  // Not selected, or not yet answered.
   std::shared_ptr<LinkConnection> open;
   std::shared_ptr<LinkDialler> dialler;
+  std::vector<std::string> tried;
   asio::steady_timer expiry;  // End of the approval.
   asio::steady_timer redial;
   MonoTime opened_at;

@@ -8,6 +8,8 @@
 #include <asio/use_awaitable.hpp>
 #include <asio/write.hpp>
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "peer-client/chat/asio_address.h"
 #include "peer-client/chat/dial_schedule.h"
@@ -17,6 +19,7 @@ namespace {
 
 using asio::ip::tcp;
 
+constexpr size_t kLanes = 3;
 constexpr Duration kConnect = 3s;  // A silent address does not hold up the others for longer.
 
 }  // namespace
@@ -29,13 +32,21 @@ LinkDialler::LinkDialler(asio::io_context& io, Job job, const Clock& clock, Rand
       random_(&random),
       establish_(std::move(establish)),
       on_failed_(std::move(on_failed)),
-      timer_(io),
-      last_error_(job_.plan.dial.size()) {}
+      last_error_(job_.plan.dial.size(), "not tried yet") {
+  const size_t addresses = job_.plan.dial.size();
+  // With nothing to dial one lane waits for the end: the peer may dial us meanwhile.
+  const size_t lanes = std::clamp<size_t>(addresses, 1, kLanes);
+  for (size_t i = 0; i < lanes; ++i) lanes_.push_back(std::make_unique<Lane>(io_));
+  for (size_t i = 0; i < addresses; ++i) lanes_[i % lanes]->addresses.push_back(i);
+}
 
 void LinkDialler::Start() {
   running_ = true;
-  auto loop = [self = shared_from_this()] { return self->Loop(); };
-  asio::co_spawn(io_, std::move(loop), asio::detached);
+  lanes_running_ = lanes_.size();
+  for (const auto& lane : lanes_) {
+    auto run = [self = shared_from_this(), l = lane.get()] { return self->Run(*l); };
+    asio::co_spawn(io_, std::move(run), asio::detached);
+  }
 }
 
 void LinkDialler::Stop() {
@@ -43,9 +54,11 @@ void LinkDialler::Stop() {
   running_ = false;
   establish_ = nullptr;
   on_failed_ = nullptr;
-  timer_.cancel();
   asio::error_code ignored;
-  if (connecting_ != nullptr) connecting_->close(ignored);
+  for (const auto& lane : lanes_) {
+    lane->timer.cancel();
+    if (lane->connecting != nullptr) lane->connecting->close(ignored);
+  }
 }
 
 std::vector<std::string> LinkDialler::Reasons() const {
@@ -60,29 +73,32 @@ std::vector<std::string> LinkDialler::Reasons() const {
   return out;
 }
 
-asio::awaitable<void> LinkDialler::Loop() {
+asio::awaitable<void> LinkDialler::Run(Lane& lane) {
   const auto self = shared_from_this();
   DialSchedule schedule(clock_->Mono(), job_.total);
   while (!stopped_) {
-    const bool established = co_await Round();
+    const bool established = co_await Round(lane);
     if (stopped_) co_return;
-    if (established) break;
+    if (established) co_return Stop();
     const auto next = schedule.Next(clock_->Mono());
-    if (!next || identity_refused_ || job_.plan.dial.empty()) {
-      running_ = false;
-      on_failed_(Reasons());
-      break;
-    }
+    if (!next || identity_refused_) co_return LaneFailed();
     asio::error_code ignored;
-    timer_.expires_after(*next - clock_->Mono());
-    co_await timer_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    lane.timer.expires_after(*next - clock_->Mono());
+    co_await lane.timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
   }
+}
+
+void LinkDialler::LaneFailed() {
+  if (--lanes_running_ > 0 || stopped_) return;
+  running_ = false;
+  on_failed_(Reasons());
   Stop();
 }
 
-asio::awaitable<bool> LinkDialler::Round() {
-  for (size_t i = 0; i < job_.plan.dial.size() && !stopped_; ++i) {
-    const absl::Status status = co_await Dial(job_.plan.dial[i]);
+asio::awaitable<bool> LinkDialler::Round(Lane& lane) {
+  for (const size_t i : lane.addresses) {
+    if (stopped_) break;
+    const absl::Status status = co_await Dial(lane, job_.plan.dial[i]);
     if (status.ok()) co_return true;
     last_error_[i] = std::string(status.message());
     // Somebody else answers there, and will next time.
@@ -91,10 +107,11 @@ asio::awaitable<bool> LinkDialler::Round() {
   co_return false;
 }
 
-asio::awaitable<absl::Status> LinkDialler::Connect(tcp::socket& socket, net::SocketAddress to) {
+asio::awaitable<absl::Status> LinkDialler::Connect(Lane& lane, tcp::socket& socket,
+                                                   net::SocketAddress to) {
   bool timed_out = false;
-  timer_.expires_after(kConnect);
-  timer_.async_wait([&socket, &timed_out](const asio::error_code& error) {
+  lane.timer.expires_after(kConnect);
+  lane.timer.async_wait([&socket, &timed_out](const asio::error_code& error) {
     if (error) return;
     timed_out = true;
     asio::error_code ignored;
@@ -102,19 +119,19 @@ asio::awaitable<absl::Status> LinkDialler::Connect(tcp::socket& socket, net::Soc
   });
   asio::error_code error;
   const auto endpoint = ToEndpoint(to);
-  connecting_ = &socket;
+  lane.connecting = &socket;
   co_await socket.async_connect(endpoint, asio::redirect_error(asio::use_awaitable, error));
-  connecting_ = nullptr;
+  lane.connecting = nullptr;
   // As in the listener: a handler that is queued already still holds `socket`.
-  if (timer_.cancel() == 0) co_await asio::post(io_, asio::use_awaitable);
+  if (lane.timer.cancel() == 0) co_await asio::post(io_, asio::use_awaitable);
   if (timed_out) co_return absl::DeadlineExceededError("no answer in time");
   if (error) co_return absl::UnavailableError(error.message());
   co_return absl::OkStatus();
 }
 
-asio::awaitable<absl::Status> LinkDialler::Dial(net::SocketAddress to) {
+asio::awaitable<absl::Status> LinkDialler::Dial(Lane& lane, net::SocketAddress to) {
   tcp::socket socket(io_);
-  const absl::Status connected = co_await Connect(socket, to);
+  const absl::Status connected = co_await Connect(lane, socket, to);
   if (!connected.ok()) co_return connected;
   if (stopped_) co_return absl::CancelledError("stopped");
   asio::error_code error;

@@ -1,5 +1,5 @@
-// Dials one peer: every allowed address in turn, again by the schedule, until one connection is
-// proven or the time is over.
+// Dials one peer: its allowed addresses, up to three at a time, each again by the schedule, until
+// one connection is proven or the time is over.
 #pragma once
 
 #include <asio/awaitable.hpp>
@@ -32,7 +32,7 @@ class LinkDialler : public std::enable_shared_from_this<LinkDialler> {
   // Takes over a connected socket whose knock has been sent. OK: the job is done.
   using Establish = std::function<asio::awaitable<absl::Status>(asio::ip::tcp::socket socket,
                                                                 const net::SocketAddress& to)>;
-  // All addresses failed until the end; one line each. Last call.
+  // All addresses failed until the end; as Reasons() says. Last call.
   using OnFailed = std::function<void(std::vector<std::string> reasons)>;
 
   LinkDialler(asio::io_context& io, Job job, const Clock& clock, Random& random,
@@ -40,14 +40,25 @@ class LinkDialler : public std::enable_shared_from_this<LinkDialler> {
   void Start();
   void Stop();
   bool running() const { return running_; }
+  // One line for each address: "10.0.0.7:4400: Connection refused".
+  std::vector<std::string> Reasons() const;
 
  private:
-  asio::awaitable<void> Loop();
+  // Addresses that are tried one after the other; lanes run side by side, so that an address that
+  // swallows everything holds up only its own.
+  struct Lane {
+    explicit Lane(asio::io_context& io) : timer(io) {}
+    std::vector<size_t> addresses;  // Of the plan.
+    asio::steady_timer timer;
+    asio::ip::tcp::socket* connecting = nullptr;  // In the coroutine's frame.
+  };
+  asio::awaitable<void> Run(Lane& lane);
   // True: established.
-  asio::awaitable<bool> Round();
-  asio::awaitable<absl::Status> Dial(net::SocketAddress to);
-  asio::awaitable<absl::Status> Connect(asio::ip::tcp::socket& socket, net::SocketAddress to);
-  std::vector<std::string> Reasons() const;
+  asio::awaitable<bool> Round(Lane& lane);
+  asio::awaitable<absl::Status> Dial(Lane& lane, net::SocketAddress to);
+  asio::awaitable<absl::Status> Connect(Lane& lane, asio::ip::tcp::socket& socket,
+                                        net::SocketAddress to);
+  void LaneFailed();
 
   asio::io_context& io_;
   Job job_;
@@ -55,9 +66,9 @@ class LinkDialler : public std::enable_shared_from_this<LinkDialler> {
   Random* random_;
   Establish establish_;
   OnFailed on_failed_;
-  asio::steady_timer timer_;
-  asio::ip::tcp::socket* connecting_ = nullptr;  // In the coroutine's frame.
-  std::vector<std::string> last_error_;          // Of each address of the plan.
+  std::vector<std::unique_ptr<Lane>> lanes_;
+  size_t lanes_running_ = 0;
+  std::vector<std::string> last_error_;  // Of each address of the plan.
   bool identity_refused_ = false;
   bool running_ = false;
   bool stopped_ = false;

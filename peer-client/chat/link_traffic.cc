@@ -52,9 +52,7 @@ absl::StatusOr<uint16_t> ChatManager::Impl::Listen() {
   P2P_ASSIGN_OR_RETURN(const uint16_t port, listener->Open(PortsToTry(), options_.loopback_only));
   listener_ = std::move(listener);
   P2P_RETURN_IF_ERROR(net::WriteFileAtomically(PortFile(options_), absl::StrCat(port, "\n")));
-  for (const auto& [id, link] : links_) {
-    if (link->record.we_requested) StartDialling(*link, timing_.dial_total);
-  }
+  for (const auto& [id, link] : links_) StartDialling(*link, timing_.dial_total);
   return port;
 }
 
@@ -222,14 +220,19 @@ absl::Status ChatManager::Impl::Journal(Link& link, const std::vector<SessionEve
 
 void ChatManager::Impl::OnProven(Link& link, LinkConnection& connection) {
   if (!link.record.we_control) return;
-  const bool busy = link.open != nullptr || link.proven.size() > 1;
-  if (busy) {
+  if (link.open != nullptr) {
     connection.Close(SessionEnd::kReplaced);
     link.Forget(connection);
     return;
   }
-  connection.session().Select(clock_.Mono());
-  connection.Wake();
+  SelectNext(link);
+}
+
+// The first that was proven. Others wait: without SELECTED in time the next one has its turn.
+void ChatManager::Impl::SelectNext(Link& link) {
+  if (link.proven.empty() || link.proven.front()->session().selecting()) return;
+  link.proven.front()->session().Select(clock_.Mono());
+  link.proven.front()->Wake();
 }
 
 void ChatManager::Impl::OnOpen(Link& link, LinkConnection& connection) {
@@ -293,7 +296,8 @@ void ChatManager::Impl::OnEnded(LinkConnection& connection, SessionEnd end, std:
                             .for_good = false};
     Emit([closed](const ChatCallbacks& c) { c.on_closed(closed); });
   }
-  if (!link->record.we_requested || link->connections() > 0 || link->dialling()) return;
+  if (link->record.we_control && link->open == nullptr) SelectNext(*link);
+  if (link->connections() > 0 || link->dialling()) return;
   const bool was_short = !was_open || clock_.Mono() - link->opened_at < kShortConnection;
   link->short_connections = was_short ? link->short_connections + 1 : 0;
   if (link->short_connections <= 1) return StartDialling(*link, timing_.dial_total);

@@ -3,6 +3,7 @@
 
 #include <asio/ip/tcp.hpp>
 
+#include "absl/strings/match.h"
 #include "tests/integration/peer_link_fixture.h"
 
 namespace p2p::client {
@@ -12,6 +13,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
+using ::testing::StartsWith;
 
 class ConversationTest : public PeerLinkTest {
  protected:
@@ -35,10 +37,55 @@ class ConversationTest : public PeerLinkTest {
   TestPeer bob_;
 };
 
+// One of the two accepts no connections: the other's way is enough.
+TEST_F(ConversationTest, EitherSideAloneCanOpenIt) {
+  for (const bool alice_listens : {false, true}) {
+    Introduced introduced = Introduce(alice_, bob_);
+    auto& hidden =
+        alice_listens ? introduced.introduction.target : introduced.introduction.requester;
+    hidden.chat_port = 0;
+    Sign(introduced);
+    ASSERT_TRUE(Give(bob_, introduced).ok());
+    ASSERT_TRUE(Give(alice_, introduced).ok());
+    ASSERT_TRUE(
+        RunUntil([&] { return alice_.manager->IsOpen("bob") && bob_.manager->IsOpen("alice"); }));
+    const auto path =
+        (alice_listens ? bob_ : alice_).manager->Path(alice_listens ? "alice" : "bob");
+    ASSERT_TRUE(path.ok());
+    EXPECT_TRUE(path->open);
+    EXPECT_THAT(path->path, StartsWith("dialled 127.0.0.1:"));
+    ASSERT_TRUE(RunUntil([&] { return alice_.manager->Path("bob")->rtt.has_value(); }));
+  }
+}
+
+TEST_F(ConversationTest, WhenNeitherCanReachTheOtherBothHearWhy) {
+  Introduced introduced = Introduce(alice_, bob_);
+  // Nobody listens at either.
+  introduced.introduction.requester.chat_port = introduced.introduction.target.chat_port = 1024;
+  Sign(introduced);
+  ASSERT_TRUE(Give(bob_, introduced).ok());
+  ASSERT_TRUE(Give(alice_, introduced).ok());
+  ASSERT_TRUE(RunUntil([&] { return !alice_.dial_failed.empty() && !bob_.dial_failed.empty(); }));
+  for (const TestPeer* peer : {&alice_, &bob_}) {
+    EXPECT_THAT(peer->dial_failed[0].reasons, ElementsAre("127.0.0.1:1024: Connection refused"));
+  }
+  EXPECT_THAT(bob_.manager->Path("alice")->tried,
+              ElementsAre("127.0.0.1:1024: Connection refused"));
+  EXPECT_FALSE(bob_.manager->Path("alice")->open);
+}
+
 TEST_F(ConversationTest, TextGoesBothWaysInOrderWithReceipts) {
   Connect();
   EXPECT_EQ(alice_.opened[0].peer, "bob");
-  EXPECT_EQ(alice_.opened[0].path, absl::StrCat("dialled 127.0.0.1:", bob_.port));
+  // Both dial; one of the connections is selected, and both sides know which.
+  const std::string& path = alice_.opened[0].path;
+  if (absl::StartsWith(path, "dialled")) {
+    EXPECT_EQ(path, absl::StrCat("dialled 127.0.0.1:", bob_.port));
+    EXPECT_THAT(bob_.opened[0].path, StartsWith("accepted from 127.0.0.1:"));
+  } else {
+    EXPECT_THAT(path, StartsWith("accepted from 127.0.0.1:"));
+    EXPECT_EQ(bob_.opened[0].path, absl::StrCat("dialled 127.0.0.1:", alice_.port));
+  }
   EXPECT_FALSE(alice_.opened[0].reopened);
   const auto from_alice = Numbered("to bob", 60);
   const auto from_bob = Numbered("to alice", 60);
