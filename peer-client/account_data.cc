@@ -34,6 +34,7 @@ void AccountData::Close() {
   CancelRelayStart();
   broadcasts_.reset();
   chats_.reset();
+  blocked_.reset();
 }
 
 // Conversations -------------------------------------------------------------------------------
@@ -76,18 +77,20 @@ absl::StatusOr<uint16_t> AccountData::Open(const Session& session) {
   P2P_ASSIGN_OR_RETURN(auto broadcasts,
                        BroadcastReceiver::Create({absl::StrCat(directory, "/broadcasts"), timing_},
                                                  loop_, clock_, random_, *this));
+  P2P_ASSIGN_OR_RETURN(BlockList blocked, BlockList::Open(absl::StrCat(directory, "/blocked")));
   account_ = session.user_id;
   server_ = server;
+  blocked_ = std::move(blocked);
   chats_ = std::move(chats);
   broadcasts_ = std::move(broadcasts);
   broadcasts_->EmitUnshown();
   return port;
 }
 
-PeerOffer AccountData::MakeOffer() {
+PeerOffer AccountData::MakeOffer(Duration limit) {
   PeerOffer offer;
   if (!chats_) return offer;
-  offer.nonce = chats_->MakeNonce();
+  offer.nonce = chats_->MakeNonce(limit);
   for (const LocalAddress& local : LocalAddresses()) {
     if (offer.candidates.size() >= wire::kMaxCandidates) break;
     if (local.ip.IsPrivate()) offer.candidates.push_back({local.ip.ToString(), chats_->ChatPort()});
@@ -128,6 +131,34 @@ absl::Status AccountData::MarkVerified(const std::string& peer) {
 absl::Status AccountData::TrustKey(const std::string& peer) {
   if (!chats_) return absl::NotFoundError("no account is open");
   return chats_->Trust(peer);
+}
+
+absl::StatusOr<out::Path> AccountData::Path(const std::string& peer) {
+  if (!chats_) return absl::NotFoundError("no account is open");
+  P2P_ASSIGN_OR_RETURN(PathInfo info, chats_->Path(peer));
+  return out::Path{std::move(info.peer), info.open, std::move(info.path), info.rtt, info.chat_port,
+                   std::move(info.tried)};
+}
+
+absl::StatusOr<out::Outbox> AccountData::Outbox(const std::string& peer) {
+  if (!chats_) return absl::NotFoundError("no account is open");
+  out::Outbox out;
+  for (const std::string& name : peer.empty() ? chats_->Peers() : std::vector{peer}) {
+    P2P_ASSIGN_OR_RETURN(const auto waiting, chats_->Waiting(name));
+    for (const auto& message : waiting) {
+      out.entries.push_back({name, message.id.Hex(), message.sent_at, message.text});
+    }
+  }
+  return out;
+}
+
+absl::Status AccountData::SetBlocked(const std::string& name, bool blocked) {
+  if (!blocked_) return absl::FailedPreconditionError("log in first");
+  return blocked_->Set(name, blocked);
+}
+
+std::vector<std::string> AccountData::Blocked() {
+  return blocked_ ? blocked_->names() : std::vector<std::string>();
 }
 
 // Broadcasts ----------------------------------------------------------------------------------

@@ -15,6 +15,7 @@
 #include "peer-client/app/data_ports.h"
 #include "peer-client/broadcast/broadcast_receiver.h"
 #include "peer-client/chat/chat_manager.h"
+#include "peer-client/state/block_list.h"
 #include "peer-client/state/data_directory.h"
 
 namespace p2p::client {
@@ -35,13 +36,17 @@ class AccountData final : public PeerPort, public BroadcastPort, private Broadca
   void Close();  // All connections and files; before the loop ends.
 
   absl::StatusOr<uint16_t> Open(const Session& session) override;
-  PeerOffer MakeOffer() override;
+  PeerOffer MakeOffer(Duration limit) override;
   absl::Status Introduce(const event::Introduction& introduction, const Session& session) override;
   absl::StatusOr<std::string> Send(const std::string& peer, const std::string& text) override;
   absl::Status HangUp(const std::string& peer) override;
   absl::StatusOr<out::Identity> Identity(const std::string& peer) override;
   absl::Status MarkVerified(const std::string& peer) override;
   absl::Status TrustKey(const std::string& peer) override;
+  absl::StatusOr<out::Path> Path(const std::string& peer) override;
+  absl::StatusOr<out::Outbox> Outbox(const std::string& peer) override;
+  absl::Status SetBlocked(const std::string& name, bool blocked) override;
+  std::vector<std::string> Blocked() override;
 
   void Attach(const event::Attached& attached, const Session& session) override;
   void RelayRestarted(const event::RelayRestarted& restarted) override;
@@ -65,6 +70,7 @@ class AccountData final : public PeerPort, public BroadcastPort, private Broadca
   const Hooks hooks_;
   Bytes account_;  // User id of the open account.
   std::string server_;
+  std::optional<BlockList> blocked_;
   std::unique_ptr<ChatManager> chats_;
   std::unique_ptr<BroadcastReceiver> broadcasts_;
   event::Attached attached_;  // Kept for RelayRestarted.

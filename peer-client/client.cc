@@ -97,6 +97,7 @@ class Client final : public ControlEvents, public StatePort {
     app_options_.plain = plain_face_ != nullptr;
     app_options_.one_shot = task_face_ != nullptr;
     app_options_.timing = options.timing;
+    app_options_.auto_accept = options.auto_accept;
     app_options_.trust = options.trust_on_first_use                   ? TrustPolicy::kAccept
                          : plain_face_ && ::isatty(STDIN_FILENO) == 1 ? TrustPolicy::kAsk
                                                                       : TrustPolicy::kRefuse;

@@ -69,10 +69,29 @@ absl::Status TakeTiming(const toml::table& file, config::Timing& timing) {
   return absl::OkStatus();
 }
 
+// [accept] auto = ["bob"]: whose requests are approved without asking.
+absl::Status TakeAutoAccept(const toml::table& file, std::vector<std::string>& names) {
+  const toml::node* const node = file.get("accept");
+  if (node == nullptr) return absl::OkStatus();
+  if (!node->is_table()) return Invalid("accept", "must be a table");
+  for (const auto& [key, value] : *node->as_table()) {
+    if (key.str() != "auto")
+      return Invalid(absl::StrCat("accept.", key.str().data()), "unknown key");
+    const toml::array* list = value.as_array();
+    if (list == nullptr) return Invalid("accept.auto", "must be a list of usernames");
+    for (const toml::node& element : *list) {
+      const auto name = element.value_exact<std::string>();
+      if (!name) return Invalid("accept.auto", "must be a list of usernames");
+      names.push_back(*name);
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckKeys(const toml::table& file) {
   constexpr absl::string_view kKnown[] = {
-      "host",  "port", "data_dir", "face", "server_fingerprint", "ca", "trust_on_first_use",
-      "timing"};
+      "host",   "port",  "data_dir", "face", "server_fingerprint", "ca", "trust_on_first_use",
+      "timing", "accept"};
   for (const auto& [key, value] : file) {
     const std::string name(key.str());
     if (std::find(std::begin(kKnown), std::end(kKnown), name) == std::end(kKnown)) {
@@ -134,7 +153,8 @@ absl::StatusOr<ClientOptions> ResolveOptions(const CommandLine& typed) {
     P2P_ASSIGN_OR_RETURN(const std::string text, net::ReadFile(line.config, 1 << 20));
     try {
       const toml::table file = toml::parse(text, line.config);
-      const absl::Status merged = MergeFile(file, line, options.timing);
+      absl::Status merged = MergeFile(file, line, options.timing);
+      if (merged.ok()) merged = TakeAutoAccept(file, options.auto_accept);
       if (!merged.ok()) return Invalid(line.config, merged.message());
     } catch (const toml::parse_error& error) {
       return Invalid(line.config, absl::StrCat(std::string(error.description()), " in line ",

@@ -36,7 +36,8 @@ struct ClientOptions {
   std::string server_fingerprint;  // Empty: the known one.
   std::string ca_pem;              // Empty: fingerprints decide.
   bool trust_on_first_use = false;
-  bool take_over = true;  // Attach in place of another client of the account.
+  bool take_over = true;                 // Attach in place of another client of the account.
+  std::vector<std::string> auto_accept;  // accept.auto of the file.
   config::Timing timing;
 };
 

@@ -146,7 +146,7 @@ void AppModel::OnRequest(const Outcome<RequestInfo>& result, Now now) {
   if (const auto* error = std::get_if<CallError>(&result)) return Fail(*error, now);
   const auto& info = std::get<RequestInfo>(result);
   current_.reset();
-  requests_.AddOutgoing(info);
+  requests_.AddOutgoing(info, context_.options.timing.request_expiry, now.mono);
   context_.out.Show(out::RequestSent{info.request_id, info.peer});
   Pump(now);
 }
@@ -210,9 +210,13 @@ void AppModel::OnChannelEvent(const ChannelEvent& channel_event, Now now) {
             Pump(now);
           },
           [&](const event::PeerRequest& request) {
+            if (talk_.Ignores(request.from)) return;  // Left to expire.
             requests_.AddIncoming(request, now.mono);
+            const bool automatic = talk_.AcceptsByItself(request.from);
             context_.out.Show(out::PeerRequest{request.request_id, request.from, request.ip_address,
-                                               request.reason, request.expires_in});
+                                               request.reason, request.expires_in, automatic});
+            if (!automatic) return;
+            context_.control.Approve(request.request_id, context_.peers.MakeOffer({}));
           },
           [&](const event::RequestOutcome& outcome) {
             requests_.Close(outcome.request_id);

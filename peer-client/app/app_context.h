@@ -22,6 +22,7 @@ struct AppOptions {
   // Runs one command and ends: it counts its tries also with a saved session.
   bool one_shot = false;
   TrustPolicy trust = TrustPolicy::kRefuse;
+  std::vector<std::string> auto_accept = {};  // Whose requests are approved without asking.
   config::Timing timing;
 };
 

@@ -30,7 +30,10 @@ std::string Seconds(Duration d) {
 }  // namespace
 
 AppModel::AppModel(const AppContext& context)
-    : context_(context), session_(context), prompts_(context.out) {}
+    : context_(context),
+      session_(context),
+      prompts_(context.out),
+      talk_(context_, requests_, focus_) {}
 
 void AppModel::Start(bool key_known, std::optional<Session> saved, Now now) {
   // Conversations go on before, and without, the server.
@@ -140,16 +143,8 @@ void AppModel::Enqueue(Command command, Now now) {
   Pump(now);
 }
 
-void AppModel::RunLocal(const Command& command, Now) {
-  if (const auto* message = std::get_if<cmd::Msg>(&command)) return SendMessage(*message);
-  if (const auto* hang_up = std::get_if<cmd::HangUp>(&command)) return HangUp(*hang_up);
-  if (const auto* verify = std::get_if<cmd::Verify>(&command)) {
-    return ShowIdentity(verify->peer, verify->confirm ? context_.peers.MarkVerified(verify->peer)
-                                                      : absl::OkStatus());
-  }
-  if (const auto* trust = std::get_if<cmd::Trust>(&command)) {
-    return ShowIdentity(trust->peer, context_.peers.TrustKey(trust->peer));
-  }
+void AppModel::RunLocal(const Command& command, Now now) {
+  if (talk_.Run(command, now)) return;
   if (const auto* focus = std::get_if<cmd::Focus>(&command)) return SetFocus(focus->peer);
   if (Is<cmd::Help>(command)) return context_.out.Show(out::Help{});
   if (Is<cmd::Quit>(command)) return session_.Stop(ExitCode::kOk);
@@ -157,38 +152,6 @@ void AppModel::RunLocal(const Command& command, Now) {
     return context_.out.Show(out::Error{"BAD_COMMAND", bad->message, ""});
   }
   Error(absl::StatusCode::kUnimplemented, "this version does not transfer files");
-}
-
-void AppModel::SendMessage(const cmd::Msg& message) {
-  const auto id = context_.peers.Send(message.peer, message.text);
-  if (id.ok()) return;  // The receipt says the rest.
-  if (absl::IsNotFound(id.status()) || absl::IsFailedPrecondition(id.status())) {
-    return context_.out.Show(out::Error{"NO_CONVERSATION",
-                                        absl::StrCat("there is no conversation with ", message.peer,
-                                                     "; ask with /request ", message.peer),
-                                        ""});
-  }
-  Error(id.status().code(), std::string(id.status().message()));
-}
-
-void AppModel::ShowIdentity(const std::string& peer, const absl::Status& first) {
-  if (!first.ok()) return Error(first.code(), std::string(first.message()));
-  auto identity = context_.peers.Identity(peer);
-  if (!identity.ok())
-    return Error(identity.status().code(), std::string(identity.status().message()));
-  context_.out.Show(*std::move(identity));
-}
-
-void AppModel::HangUp(const cmd::HangUp& hang_up) {
-  const std::string peer = hang_up.peer.empty() ? focus_ : hang_up.peer;
-  if (peer.empty()) {
-    return context_.out.Show(out::Error{"BAD_COMMAND", "usage: /hangup NAME", ""});
-  }
-  if (const auto status = context_.peers.HangUp(peer); !status.ok()) {
-    return context_.out.Show(
-        out::Error{"NO_CONVERSATION", absl::StrCat("there is no conversation with ", peer), ""});
-  }
-  if (absl::EqualsIgnoreCase(peer, focus_)) focus_.clear();
 }
 
 void AppModel::SetFocus(std::string peer) {
@@ -335,7 +298,7 @@ bool AppModel::RunRequest(const cmd::Request& request, Now now) {
     }
   }
   context_.control.Request(request.peer, LooksLikeAddress(request.peer), request.reason,
-                           context_.peers.MakeOffer());
+                           context_.peers.MakeOffer({}));
   return true;
 }
 
@@ -347,7 +310,7 @@ void AppModel::AnswerRequest(const Command& command, Now now) {
                   : deny  ? requests_.FindIncoming(deny->request_id, now.mono)
                           : requests_.FindOutgoing(cancel->request_id);
   if (!id.ok()) return Error(id.status().code(), std::string(id.status().message()));
-  if (approve) context_.control.Approve(*id, context_.peers.MakeOffer());
+  if (approve) context_.control.Approve(*id, context_.peers.MakeOffer(approve->limit));
   if (deny) context_.control.Deny(*id);
   if (cancel) context_.control.Cancel(*id);
 }

@@ -12,6 +12,7 @@
 #include "peer-client/app/prompt_flow.h"
 #include "peer-client/app/request_book.h"
 #include "peer-client/app/session_flow.h"
+#include "peer-client/app/talk_desk.h"
 
 namespace p2p::client {
 
@@ -69,9 +70,6 @@ class AppModel {
   bool NameLastBroadcast(std::string& id);
   void AskProgress(Now now);
   void RunLocal(const Command& command, Now now);
-  void SendMessage(const cmd::Msg& message);
-  void HangUp(const cmd::HangUp& hang_up);
-  void ShowIdentity(const std::string& peer, const absl::Status& first);
   void SetFocus(std::string peer);
 
   enum class Readiness { kWait, kRun, kRefuse };
@@ -97,6 +95,7 @@ class AppModel {
   std::optional<ServerCommand> current_;  // The call that is under way.
   std::optional<uint64_t> answering_;
   std::string focus_;
+  TalkDesk talk_;
   std::string last_broadcast_;  // Sent by this process.
   BroadcastProgress progress_;  // Plain face only.
   bool input_ended_ = false;

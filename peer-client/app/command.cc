@@ -5,6 +5,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/config/duration.h"
 
 namespace p2p::client {
 namespace {
@@ -63,6 +64,22 @@ Command ParseTalk(absl::string_view name, absl::string_view rest) {
   return cmd::HangUp{std::string(TakeWord(rest))};
 }
 
+// NAME, or a time, or both.
+Command ParseApprove(absl::string_view rest) {
+  const std::string first(TakeWord(rest));
+  const std::string second(TakeWord(rest));
+  const std::string& limit = second.empty() ? first : second;
+  const bool timed = !limit.empty() && absl::ascii_isdigit(static_cast<unsigned char>(limit[0]));
+  if (!timed && second.empty()) return cmd::Approve{first, {}};
+  const auto duration = config::ParseDuration(limit);
+  // An id may begin with a digit, too.
+  if (!duration.ok() && second.empty()) return cmd::Approve{first, {}};
+  if (!duration.ok() || *duration <= Duration::zero()) {
+    return Usage("/accept [NAME] [TIME], for example /accept bob 30m");
+  }
+  return cmd::Approve{second.empty() ? "" : first, *duration};
+}
+
 Command ParseIdentity(absl::string_view name, absl::string_view rest) {
   const std::string peer(TakeWord(rest));
   const bool confirm = name == "/verify" && absl::EqualsIgnoreCase(TakeWord(rest), "ok");
@@ -82,7 +99,7 @@ Command ParseSlash(absl::string_view line) {
   if (name == "/logout") return cmd::Logout{};
   if (name == "/list") return cmd::List{};
   if (name == "/penalties") return cmd::Penalties{};
-  if (name == "/approve") return cmd::Approve{std::string(TakeWord(rest))};
+  if (name == "/approve" || name == "/accept") return ParseApprove(rest);
   if (name == "/deny") return cmd::Deny{std::string(TakeWord(rest))};
   if (name == "/cancel") return cmd::Cancel{std::string(TakeWord(rest))};
   if (name == "/accept-file") return cmd::AcceptFile{std::string(TakeWord(rest))};
@@ -93,6 +110,15 @@ Command ParseSlash(absl::string_view line) {
   if (name == "/status") return cmd::BroadcastStatus{std::string(TakeWord(rest)), false};
   if (name == "/revoke") return cmd::BroadcastRevoke{std::string(TakeWord(rest))};
   if (name == "/verify" || name == "/trust") return ParseIdentity(name, rest);
+  if (name == "/path") return cmd::Path{std::string(TakeWord(rest))};
+  if (name == "/outbox") return cmd::Outbox{std::string(TakeWord(rest))};
+  if (name == "/requests") return cmd::Requests{};
+  if (name == "/blocked") return cmd::Blocked{};
+  if (name == "/block" || name == "/unblock") {
+    const std::string peer(TakeWord(rest));
+    if (peer.empty()) return Usage(absl::StrCat(name, " NAME"));
+    return cmd::Block{peer, name == "/block"};
+  }
   if (name == "/help") return cmd::Help{};
   if (name == "/quit" || name == "/exit") return cmd::Quit{};
   if (name == "/request" || name == "/msg" || name == "/sendfile" || name == "/chat" ||

@@ -8,6 +8,7 @@
 
 #include "absl/strings/string_view.h"
 #include "common/base/secret.h"
+#include "common/base/time.h"
 
 namespace p2p::client {
 
@@ -36,6 +37,7 @@ struct Request {
 // only one request is open.
 struct Approve {
   std::string request_id;
+  Duration limit{};  // So long the conversation may last; zero: as long as an approval does.
 };
 struct Deny {
   std::string request_id;
@@ -74,6 +76,22 @@ struct BroadcastRevoke {
 };
 // What one was penalised for.
 struct Penalties {};
+// How the conversation is carried, or what was tried.
+struct Path {
+  std::string peer;  // Empty: the conversation in view.
+};
+// What waits for a peer, or for everybody.
+struct Outbox {
+  std::string peer;
+};
+// Open requests, in and out.
+struct Requests {};
+// Requests of this user are not shown any more, or again.
+struct Block {
+  std::string peer;
+  bool on = true;
+};
+struct Blocked {};
 struct SendFile {
   std::string peer;
   std::string path;
@@ -95,9 +113,10 @@ struct Bad {
 
 using Command =
     std::variant<cmd::Signup, cmd::Login, cmd::Logout, cmd::List, cmd::Request, cmd::Approve,
-                 cmd::Deny, cmd::Cancel, cmd::Msg, cmd::Verify, cmd::Trust, cmd::HangUp,
-                 cmd::Broadcast, cmd::BroadcastStatus, cmd::BroadcastRevoke, cmd::Penalties,
-                 cmd::SendFile, cmd::AcceptFile, cmd::Focus, cmd::Help, cmd::Quit, cmd::Bad>;
+                 cmd::Deny, cmd::Cancel, cmd::Msg, cmd::Verify, cmd::Trust, cmd::HangUp, cmd::Path,
+                 cmd::Outbox, cmd::Requests, cmd::Block, cmd::Blocked, cmd::Broadcast,
+                 cmd::BroadcastStatus, cmd::BroadcastRevoke, cmd::Penalties, cmd::SendFile,
+                 cmd::AcceptFile, cmd::Focus, cmd::Help, cmd::Quit, cmd::Bad>;
 
 // Reads "/request bob hello". Anything that is not a known command, or lacks an argument, is Bad
 // with a message that says what is expected. Pure.

@@ -19,7 +19,8 @@ class PeerPort {
   // Opens the account's conversations from disk and the chat port; the port is announced at attach.
   // Opening the account that is open already changes nothing.
   virtual absl::StatusOr<uint16_t> Open(const Session& session) = 0;
-  virtual PeerOffer MakeOffer() = 0;
+  // `limit`: the conversation that comes of it ends by then; zero: with the approval.
+  virtual PeerOffer MakeOffer(Duration limit) = 0;
   // Checks the introduction and makes the link durable. OK: acknowledge it. Else it is not for us,
   // or altered, or the disk failed: do not.
   virtual absl::Status Introduce(const event::Introduction& introduction,
@@ -31,6 +32,13 @@ class PeerPort {
   virtual absl::StatusOr<out::Identity> Identity(const std::string& peer) = 0;
   virtual absl::Status MarkVerified(const std::string& peer) = 0;
   virtual absl::Status TrustKey(const std::string& peer) = 0;
+  // NotFound: no conversation with this peer.
+  virtual absl::StatusOr<out::Path> Path(const std::string& peer) = 0;
+  // Of one peer, or of all when it is empty.
+  virtual absl::StatusOr<out::Outbox> Outbox(const std::string& peer) = 0;
+  // Durable. Names without regard to case.
+  virtual absl::Status SetBlocked(const std::string& name, bool blocked) = 0;
+  virtual std::vector<std::string> Blocked() = 0;
 };
 
 // Broadcasts, over UDP and the channel, for one account.

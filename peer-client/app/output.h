@@ -65,6 +65,7 @@ struct PeerRequest {
   std::string ip_address;
   std::string reason;
   Duration expires_in{};
+  bool automatic = false;  // Accepted at once: the user is on the list accept.auto.
 };
 struct RequestSent {
   std::string request_id;
@@ -86,6 +87,44 @@ struct Identity {
   std::string peer;
   std::string state;          // unverified, verified, new-person, changed.
   std::string safety_number;  // 60 digits; with a changed key, of that one.
+};
+// How a conversation is carried, or what came of each address.
+struct Path {
+  std::string peer;
+  bool open = false;
+  std::string path;             // "dialled 10.0.0.7:4400"; empty unless open.
+  std::optional<Duration> rtt;  // Once measured.
+  uint16_t chat_port = 0;       // Ours.
+  std::vector<std::string> tried;
+};
+// Messages that nobody has confirmed yet, oldest first.
+struct Outbox {
+  struct Entry {
+    std::string peer;
+    std::string id;
+    WallTime sent_at;
+    std::string text;
+  };
+  std::vector<Entry> entries;
+};
+struct Requests {
+  struct Entry {
+    std::string request_id;
+    std::string peer;
+    std::string ip_address;  // Incoming only, as is the reason.
+    std::string reason;
+    Duration age{};
+    Duration left{};
+  };
+  std::vector<Entry> incoming;
+  std::vector<Entry> outgoing;
+};
+struct Blocked {
+  struct Entry {
+    std::string peer;
+    uint64_t ignored = 0;  // Requests, by this process.
+  };
+  std::vector<Entry> entries;
 };
 struct Chat {
   std::string peer;
@@ -183,10 +222,10 @@ struct Help {};
 using Output =
     std::variant<out::Connected, out::Retry, out::SignedUp, out::LoggedIn, out::LoggedOut,
                  out::Active, out::PeerRequest, out::RequestSent, out::RequestOutcome,
-                 out::ChatOpen, out::Identity, out::Chat, out::Receipt, out::ChatClosed,
-                 out::Broadcast, out::BroadcastRevoked, out::BroadcastSent, out::BroadcastStatus,
-                 out::BroadcastProgress, out::Penalties, out::Penalised, out::Error, out::Prompt,
-                 out::PromptDone, out::Notice, out::Help>;
+                 out::ChatOpen, out::Identity, out::Path, out::Outbox, out::Requests, out::Blocked,
+                 out::Chat, out::Receipt, out::ChatClosed, out::Broadcast, out::BroadcastRevoked,
+                 out::BroadcastSent, out::BroadcastStatus, out::BroadcastProgress, out::Penalties,
+                 out::Penalised, out::Error, out::Prompt, out::PromptDone, out::Notice, out::Help>;
 
 // Where the model's output goes: a face. Must not call the model back before returning.
 class OutputSink {

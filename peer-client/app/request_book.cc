@@ -11,8 +11,7 @@
 namespace p2p::client {
 namespace {
 
-constexpr size_t kMaxIncoming = 64;
-constexpr size_t kMaxOutgoing = 64;
+constexpr size_t kMost = 64;  // In each direction.
 constexpr size_t kMinIdPrefix = 4;
 constexpr Duration kFresh = 10s;
 constexpr Duration kFreshForAbsent = 1s;
@@ -62,17 +61,37 @@ TargetKind ClassifyTarget(absl::string_view target) {
 }
 
 void RequestBook::AddIncoming(const event::PeerRequest& request, MonoTime now) {
-  if (incoming_.size() >= kMaxIncoming) {
-    incoming_.erase(std::min_element(
-        incoming_.begin(), incoming_.end(),
-        [](const auto& a, const auto& b) { return a.second.order < b.second.order; }));
-  }
-  incoming_[request.request_id] = {request.from, now + request.expires_in, next_order_++};
+  Add(incoming_, request.request_id,
+      {request.from, now, now + request.expires_in, next_order_++, request.ip_address,
+       request.reason});
 }
 
-void RequestBook::AddOutgoing(const RequestInfo& request) {
-  if (outgoing_.size() >= kMaxOutgoing) outgoing_.erase(outgoing_.begin());
-  outgoing_[request.request_id] = request.peer;
+void RequestBook::AddOutgoing(const RequestInfo& request, Duration expires_in, MonoTime now) {
+  Add(outgoing_, request.request_id, {request.peer, now, now + expires_in, next_order_++, "", ""});
+}
+
+void RequestBook::Add(Entries& to, const std::string& id, Entry entry) {
+  if (to.size() >= kMost) {
+    to.erase(std::min_element(to.begin(), to.end(), [](const auto& a, const auto& b) {
+      return a.second.order < b.second.order;
+    }));
+  }
+  to[id] = std::move(entry);
+}
+
+out::Requests RequestBook::Open(MonoTime now) const {
+  return {List(incoming_, now), List(outgoing_, now)};
+}
+
+std::vector<out::Requests::Entry> RequestBook::List(const Entries& entries, MonoTime now) {
+  std::vector<out::Requests::Entry> out;
+  for (const auto& [id, entry] : entries) {
+    if (entry.expires <= now) continue;
+    out.push_back(
+        {id, entry.peer, entry.ip_address, entry.reason, now - entry.since, entry.expires - now});
+  }
+  std::sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.age > b.age; });
+  return out;
 }
 
 void RequestBook::Close(const std::string& request_id) {
@@ -88,13 +107,15 @@ void RequestBook::CloseAll() {
 absl::StatusOr<std::string> RequestBook::FindIncoming(absl::string_view text, MonoTime now) const {
   std::vector<std::pair<std::string, std::string>> open;
   for (const auto& [id, request] : incoming_) {
-    if (request.expires > now) open.emplace_back(id, request.from);
+    if (request.expires > now) open.emplace_back(id, request.peer);
   }
   return Find(open, text, "/approve");
 }
 
 absl::StatusOr<std::string> RequestBook::FindOutgoing(absl::string_view text) const {
-  return Find({outgoing_.begin(), outgoing_.end()}, text, "/cancel");
+  std::vector<std::pair<std::string, std::string>> open;
+  for (const auto& [id, request] : outgoing_) open.emplace_back(id, request.peer);
+  return Find(open, text, "/cancel");
 }
 
 bool RequestBook::AnyIncoming(MonoTime now) const {

@@ -22,7 +22,7 @@ class RequestBook {
  public:
   // Incoming. At most 64 are kept, the newest; the server keeps its own account of all.
   void AddIncoming(const event::PeerRequest& request, MonoTime now);
-  void AddOutgoing(const RequestInfo& request);
+  void AddOutgoing(const RequestInfo& request, Duration expires_in, MonoTime now);
   // The request has its outcome.
   void Close(const std::string& request_id);
   void CloseAll();
@@ -32,6 +32,8 @@ class RequestBook {
   absl::StatusOr<std::string> FindIncoming(absl::string_view text, MonoTime now) const;
   absl::StatusOr<std::string> FindOutgoing(absl::string_view text) const;
   bool AnyIncoming(MonoTime now) const;
+  // Open ones, oldest first.
+  out::Requests Open(MonoTime now) const;
 
   void SetActive(std::vector<out::ActiveClient> clients, MonoTime now);
   // Whether the list need not be fetched before `target` is judged: not older than 10 s for one
@@ -41,13 +43,20 @@ class RequestBook {
   void ForgetList() { list_at_.reset(); }
 
  private:
-  struct Incoming {
-    std::string from;
+  struct Entry {
+    std::string peer;
+    MonoTime since;
     MonoTime expires;
     uint64_t order;
+    std::string ip_address;
+    std::string reason;
   };
-  std::map<std::string, Incoming> incoming_;
-  std::map<std::string, std::string> outgoing_;  // id -> peer
+  using Entries = std::map<std::string, Entry>;  // By request id.
+  static void Add(Entries& to, const std::string& id, Entry entry);
+  static std::vector<out::Requests::Entry> List(const Entries& entries, MonoTime now);
+
+  Entries incoming_;
+  Entries outgoing_;
   std::vector<out::ActiveClient> active_;
   std::optional<MonoTime> list_at_;
   uint64_t next_order_ = 0;

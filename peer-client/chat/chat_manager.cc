@@ -16,6 +16,7 @@ namespace p2p::client {
 namespace {
 
 constexpr size_t kMaxEnded = 256;
+constexpr absl::string_view kTimeOver = "the time agreed on is over";
 
 std::string StateOf(const KnownPeer& known) {
   if (known.offered) return "changed";
@@ -150,24 +151,33 @@ void ChatManager::Impl::RememberEnded(const RequestId& id) {
 }
 
 void ChatManager::Impl::ArmExpiry(Link& link) {
-  link.expiry.expires_after(link.record.approval_until - clock_.Wall());
-  link.expiry.async_wait(
-      [weak = weak_from_this(), id = link.record.id](const asio::error_code& error) {
-        const auto self = weak.lock();
-        if (error || self == nullptr || self->stopped_) return;
-        const Link* ended = self->Find(id);
-        if (ended == nullptr) return;
-        const ChatClosed closed{
-            .peer = ended->record.peer.name, .reason = "the approval has ended", .for_good = true};
-        const bool told = ended->record.hanging_up;
-        self->RemoveLink(id);
-        if (!told) self->Emit([closed](const ChatCallbacks& c) { c.on_closed(closed); });
-      });
+  const LinkRecord& record = link.record;
+  const bool limited = record.talk_until && !record.hanging_up;
+  link.expiry.expires_after((limited ? *record.talk_until : record.approval_until) - clock_.Wall());
+  link.expiry.async_wait([weak = weak_from_this(), id = record.id](const asio::error_code& error) {
+    const auto self = weak.lock();
+    if (error || self == nullptr || self->stopped_) return;
+    if (Link* ended = self->Find(id); ended != nullptr) self->OnExpiry(*ended);
+  });
 }
 
-wire::IntroNonce ChatManager::Impl::MakeNonce() {
+void ChatManager::Impl::OnExpiry(Link& link) {
+  if (link.record.approval_until > clock_.Wall()) {
+    // The time that the user gave: the peer is told, now or when it is next connected.
+    const absl::Status noted = BeginHangUp(link, kTimeOver);
+    if (!noted.ok()) LogWarning("link_record_not_written", {{"error", noted.message()}});
+    return ArmExpiry(link);
+  }
+  const ChatClosed closed{
+      .peer = link.record.peer.name, .reason = "the approval has ended", .for_good = true};
+  const bool told = link.record.hanging_up;
+  RemoveLink(RequestId(link.record.id));
+  if (!told) Emit([closed](const ChatCallbacks& c) { c.on_closed(closed); });
+}
+
+wire::IntroNonce ChatManager::Impl::MakeNonce(Duration limit) {
   const auto nonce = random_.Array<wire::kNonceSize>();
-  nonces_.Add(nonce);
+  nonces_.Add(nonce, limit);
   return nonce;
 }
 
@@ -191,6 +201,10 @@ absl::Status ChatManager::Impl::OnIntroduction(ByteView signed_object, ByteView 
   const wire::IntroNonce nonce = checked.role == LinkRole::kRequester
                                      ? checked.introduction.requester.nonce
                                      : checked.introduction.target.nonce;
+  if (const auto limit = nonces_.Limit(nonce); limit && *limit > Duration::zero()) {
+    const auto talk = std::chrono::duration_cast<WallTime::duration>(*limit);
+    if (clock_.Wall() + talk < until) record.talk_until = clock_.Wall() + talk;
+  }
   P2P_ASSIGN_OR_RETURN(const auto verdict, known_.Meet(record.peer, record.me.uid));
   if (verdict == KnownPeers::Verdict::kChanged) {
     nonces_.Remove(nonce);
@@ -273,15 +287,27 @@ void ChatManager::Impl::MarkShown(absl::string_view peer, MessageId id) {
 absl::Status ChatManager::Impl::HangUp(absl::string_view peer) {
   Link* link = FindPeer(peer);
   if (link == nullptr) return NoConversation(peer, absl::StatusCode::kNotFound);
-  link->record.hanging_up = true;
-  P2P_RETURN_IF_ERROR(store_.Put(link->record));
-  const ChatClosed closed{
-      .peer = link->record.peer.name, .reason = "you hung up", .for_good = true};
+  return BeginHangUp(*link, "");
+}
+
+absl::Status ChatManager::Impl::BeginHangUp(Link& link, absl::string_view reason) {
+  link.record.hanging_up = true;
+  P2P_RETURN_IF_ERROR(store_.Put(link.record));
+  const ChatClosed closed{.peer = link.record.peer.name,
+                          .reason = reason.empty() ? "you hung up" : std::string(reason),
+                          .for_good = true};
   Emit([closed](const ChatCallbacks& c) { c.on_closed(closed); });
-  if (link->open == nullptr) return absl::OkStatus();
-  link->open->session().HangUp("", clock_.Mono());
-  link->open->Wake();
+  if (link.open == nullptr) return absl::OkStatus();
+  link.open->session().HangUp(std::string(reason), clock_.Mono());
+  link.open->Wake();
   return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<OutgoingMessage>> ChatManager::Impl::Waiting(
+    absl::string_view peer) const {
+  const Link* link = FindPeer(peer);
+  if (link == nullptr) return NoConversation(peer, absl::StatusCode::kNotFound);
+  return link->journal->history().undelivered;
 }
 
 absl::StatusOr<PeerIdentity> ChatManager::Impl::Identity(absl::string_view peer) const {
@@ -359,7 +385,10 @@ ChatManager::~ChatManager() { impl_->Stop(); }
 
 absl::StatusOr<uint16_t> ChatManager::Listen() { return impl_->Listen(); }
 uint16_t ChatManager::ChatPort() const { return impl_->port(); }
-wire::IntroNonce ChatManager::MakeNonce() { return impl_->MakeNonce(); }
+wire::IntroNonce ChatManager::MakeNonce(Duration limit) { return impl_->MakeNonce(limit); }
+absl::StatusOr<std::vector<OutgoingMessage>> ChatManager::Waiting(absl::string_view peer) const {
+  return impl_->Waiting(peer);
+}
 absl::Status ChatManager::OnIntroduction(ByteView signed_object, ByteView signature,
                                          ByteView introducer_public_key,
                                          absl::string_view my_username) {

@@ -16,6 +16,7 @@
 #include "common/config/timing.h"
 #include "common/crypto/sign.h"
 #include "common/wire/introduction.h"
+#include "peer-client/state/chat_journal.h"
 
 namespace p2p::client {
 
@@ -114,8 +115,9 @@ class ChatManager {
   uint16_t ChatPort() const;  // 0 before Listen.
 
   // A fresh nonce for RequestPeer or Approve. The manager remembers it (the newest 256) and accepts
-  // one introduction for it.
-  wire::IntroNonce MakeNonce();
+  // one introduction for it. The conversation that comes of it is hung up after `limit`; zero: it
+  // ends with the approval.
+  wire::IntroNonce MakeNonce(Duration limit = {});
 
   // An Introduction event of the channel: checks the introducer's signature, that one party is us
   // by name, device key and a nonce we made; writes the link record (fsync) and starts connecting.
@@ -145,6 +147,8 @@ class ChatManager {
   absl::Status MarkVerified(absl::string_view peer);
   absl::Status Trust(absl::string_view peer);
 
+  // What the peer has not confirmed, oldest first. NotFound: no conversation with this peer.
+  absl::StatusOr<std::vector<OutgoingMessage>> Waiting(absl::string_view peer) const;
   // NotFound: no conversation with this peer.
   absl::StatusOr<PathInfo> Path(absl::string_view peer) const;
 

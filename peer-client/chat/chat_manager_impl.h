@@ -28,12 +28,13 @@ class ChatManager::Impl final : public LinkConnection::Owner,
 
   absl::StatusOr<uint16_t> Listen();
   uint16_t port() const { return listener_ == nullptr ? 0 : listener_->port(); }
-  wire::IntroNonce MakeNonce();
+  wire::IntroNonce MakeNonce(Duration limit);
   absl::Status OnIntroduction(ByteView signed_object, ByteView signature, ByteView introducer_key,
                               absl::string_view username);
   absl::StatusOr<MessageId> Send(absl::string_view peer, absl::string_view text);
   void MarkShown(absl::string_view peer, MessageId id);
   absl::Status HangUp(absl::string_view peer);
+  absl::StatusOr<std::vector<OutgoingMessage>> Waiting(absl::string_view peer) const;
   absl::StatusOr<PeerIdentity> Identity(absl::string_view peer) const;
   absl::StatusOr<PathInfo> Path(absl::string_view peer) const;
   KnownPeers& known() { return known_; }
@@ -56,6 +57,8 @@ class ChatManager::Impl final : public LinkConnection::Owner,
   void RememberEnded(const RequestId& id);
   std::string IdentityState(const Link& link) const;
   void ArmExpiry(Link& link);
+  void OnExpiry(Link& link);
+  absl::Status BeginHangUp(Link& link, absl::string_view reason);
   template <class F>
   void Emit(F call);
 

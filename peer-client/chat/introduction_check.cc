@@ -7,16 +7,21 @@
 
 namespace p2p::client {
 
-void NonceMemory::Add(const wire::IntroNonce& nonce) {
-  nonces_.push_back(nonce);
+void NonceMemory::Add(const wire::IntroNonce& nonce, Duration limit) {
+  nonces_.emplace_back(nonce, limit);
   if (nonces_.size() > kMax) nonces_.pop_front();
 }
 
-bool NonceMemory::Contains(const wire::IntroNonce& nonce) const {
-  return std::ranges::find(nonces_, nonce) != nonces_.end();
+std::optional<Duration> NonceMemory::Limit(const wire::IntroNonce& nonce) const {
+  for (const auto& [known, limit] : nonces_) {
+    if (known == nonce) return limit;
+  }
+  return std::nullopt;
 }
 
-void NonceMemory::Remove(const wire::IntroNonce& nonce) { std::erase(nonces_, nonce); }
+void NonceMemory::Remove(const wire::IntroNonce& nonce) {
+  std::erase_if(nonces_, [&](const auto& entry) { return entry.first == nonce; });
+}
 
 absl::StatusOr<CheckedIntroduction> CheckIntroduction(const IntroductionInput& input) {
   if (!crypto::VerifySignature(input.introducer_key, input.signed_object, input.signature)) {
@@ -49,7 +54,7 @@ absl::StatusOr<LinkRecord> MakeLinkRecord(const CheckedIntroduction& checked,
   const bool requested = checked.role == LinkRole::kRequester;
   const auto& me = requested ? introduction.requester : introduction.target;
   const auto& peer = requested ? introduction.target : introduction.requester;
-  if (!nonces.Contains(me.nonce)) {
+  if (!nonces.Limit(me.nonce)) {
     return absl::FailedPreconditionError("the introduction answers no request of this client");
   }
   const bool requester_controls = introduction.controller == wire::LinkController::kRequester;

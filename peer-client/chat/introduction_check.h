@@ -14,12 +14,14 @@ namespace p2p::client {
 class NonceMemory {
  public:
   static constexpr size_t kMax = 256;
-  void Add(const wire::IntroNonce& nonce);
-  bool Contains(const wire::IntroNonce& nonce) const;
+  // `limit` of the conversation that comes of it; zero: none but the approval's end.
+  void Add(const wire::IntroNonce& nonce, Duration limit = {});
+  // nullopt: it was not given away.
+  std::optional<Duration> Limit(const wire::IntroNonce& nonce) const;
   void Remove(const wire::IntroNonce& nonce);
 
  private:
-  std::deque<wire::IntroNonce> nonces_;
+  std::deque<std::pair<wire::IntroNonce, Duration>> nonces_;
 };
 
 struct IntroductionInput {

@@ -77,6 +77,7 @@ Json Render(const out::PeerRequest& o) {
   j["from"] = o.from;
   j["ip_address"] = o.ip_address;
   j["reason"] = o.reason;
+  if (o.automatic) j["automatic"] = true;
   return j;
 }
 Json Render(const out::RequestSent& o) {
@@ -105,6 +106,53 @@ Json Render(const out::Identity& o) {
   j["peer"] = o.peer;
   j["state"] = o.state;
   j["safety_number"] = o.safety_number;
+  return j;
+}
+Json Render(const out::Path& o) {
+  Json j = Event("path");
+  j["peer"] = o.peer;
+  j["open"] = o.open;
+  j["path"] = o.path;
+  if (o.rtt) j["rtt_ms"] = std::chrono::duration<double, std::milli>(*o.rtt).count();
+  j["chat_port"] = o.chat_port;
+  j["tried"] = o.tried;
+  return j;
+}
+Json Render(const out::Outbox& o) {
+  Json j = Event("outbox");
+  j["messages"] = Json::array();
+  for (const auto& entry : o.entries) {
+    j["messages"].push_back({{"peer", entry.peer},
+                             {"id", entry.id},
+                             {"sent_at", FormatRfc3339(entry.sent_at)},
+                             {"text", entry.text}});
+  }
+  return j;
+}
+Json Render(const out::Requests& o) {
+  const auto list = [](const std::vector<out::Requests::Entry>& entries, const char* peer) {
+    Json out = Json::array();
+    for (const auto& entry : entries) {
+      Json j{{"request_id", entry.request_id}, {peer, entry.peer}};
+      if (!entry.ip_address.empty()) j["ip_address"] = entry.ip_address;
+      if (!entry.reason.empty()) j["reason"] = entry.reason;
+      j["age_s"] = SecondsOf(entry.age);
+      j["left_s"] = SecondsOf(entry.left);
+      out.push_back(std::move(j));
+    }
+    return out;
+  };
+  Json j = Event("requests");
+  j["incoming"] = list(o.incoming, "from");
+  j["outgoing"] = list(o.outgoing, "to");
+  return j;
+}
+Json Render(const out::Blocked& o) {
+  Json j = Event("blocked");
+  j["peers"] = Json::array();
+  for (const auto& entry : o.entries) {
+    j["peers"].push_back({{"peer", entry.peer}, {"ignored", entry.ignored}});
+  }
   return j;
 }
 Json Render(const out::Chat& o) {
@@ -213,7 +261,8 @@ Json Render(const out::PromptDone&) { return nullptr; }
 Json Render(const out::Notice&) { return nullptr; }
 Json Render(const out::Help&) { return nullptr; }
 
-constexpr uint32_t kMaxTtl = 1800;  // Seconds; of proto/p2p/v1/broadcast.proto.
+constexpr uint32_t kMaxLimit = 12 * 3600;  // Seconds: an approval lasts no longer.
+constexpr uint32_t kMaxTtl = 1800;         // Seconds; of proto/p2p/v1/broadcast.proto.
 
 // Texts of a command's fields; remembers whether one was of another type or missing.
 class Fields {
@@ -267,7 +316,17 @@ Command Build(const std::string& name, Fields& f) {
     cmd::Request request{f.Required("peer"), f.Optional("reason"), false};
     return f.Checked(std::move(request));
   }
-  if (name == "approve") return f.Checked(cmd::Approve{f.Required("request_id")});
+  if (name == "approve") {
+    cmd::Approve approve{f.Required("request_id"),
+                         std::chrono::seconds(f.Small("limit_s", kMaxLimit))};
+    return f.Checked(std::move(approve));
+  }
+  if (name == "path") return f.Checked(cmd::Path{f.Required("peer")});
+  if (name == "outbox") return f.Checked(cmd::Outbox{f.Optional("peer")});
+  if (name == "requests") return cmd::Requests{};
+  if (name == "block") return f.Checked(cmd::Block{f.Required("peer"), true});
+  if (name == "unblock") return f.Checked(cmd::Block{f.Required("peer"), false});
+  if (name == "blocked") return cmd::Blocked{};
   if (name == "deny") return f.Checked(cmd::Deny{f.Required("request_id")});
   if (name == "cancel") return f.Checked(cmd::Cancel{f.Required("request_id")});
   if (name == "msg") {
@@ -360,7 +419,9 @@ std::string DiagnosticText(const Output& output) {
     return RenderUntrusted(notice->text, TextKind::kLine);
   }
   if (std::holds_alternative<out::Help>(output)) {
-    return "commands: signup login logout list request approve deny cancel msg hangup broadcast "
+    return "commands: signup login logout list request approve deny cancel requests block unblock "
+           "blocked msg outbox "
+           "path verify trust hangup broadcast "
            "penalties sendfile accept-file quit";
   }
   return "";

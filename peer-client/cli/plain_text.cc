@@ -21,9 +21,12 @@ constexpr absl::string_view kHelp =
     "  /status, /revoke [ID]        who has your last broadcast; take it back\n"
     "  /request NAME-or-ADDRESS [REASON]   ask somebody for a conversation\n"
     "  y, n  (/approve, /deny NAME)  answer somebody who asks you\n"
-    "  /cancel NAME                 take a request back\n"
+    "  /accept NAME 30m             a conversation that ends after that time\n"
+    "  /cancel NAME, /requests      take a request back; what is open\n"
+    "  /block, /unblock NAME, /blocked    hear no more requests of NAME\n"
     "  /msg NAME TEXT               say something; /chat NAME keeps NAME in view\n"
     "  /back, /hangup NAME          leave the view; end the conversation\n"
+    "  /path NAME, /outbox          how you are connected; what has not arrived\n"
     "  /verify NAME                 be sure that NAME is who you think; /trust NAME: a new key\n"
     "  /login, /signup, /logout     accounts; passwords are asked for and never shown\n"
     "  /penalties                   what you were penalised for, and what to do\n"
@@ -74,6 +77,10 @@ std::string Seconds(Duration d) {
   const auto s = std::chrono::ceil<std::chrono::seconds>(std::max(d, Duration::zero())).count();
   if (s < 120) return absl::StrCat(s, " s");
   return absl::StrCat((s + 30) / 60, " min");
+}
+
+std::string Milliseconds(Duration d) {
+  return absl::StrFormat("%.1f ms", std::chrono::duration<double, std::milli>(d).count());
 }
 
 struct Renderer {
@@ -159,6 +166,9 @@ struct Renderer {
     std::string text =
         Info(absl::StrCat(Bold(from), " (", Line(o.ip_address), ") would like to talk with you",
                           o.reason.empty() ? "." : ": ", Line(o.reason)));
+    if (o.automatic) {
+      return text + Info(absl::StrCat(from, " is on your list accept.auto: accepted."));
+    }
     absl::StrAppend(&text, style.focus.empty()
                                ? std::string("Accept? y or n\n")
                                : absl::StrCat("/approve ", from, " or /deny ", from, "\n"));
@@ -197,6 +207,47 @@ struct Renderer {
                       ". /back returns to the menu, /list and /broadcast work too.\n");
     } else {
       absl::StrAppend(&text, "/chat ", peer, " to type to ", peer, "\n");
+    }
+    return text;
+  }
+  std::string operator()(const out::Path& o) const {
+    const std::string peer = Line(o.peer);
+    std::string text =
+        o.open ? Info(absl::StrCat(peer, ": connected, ", Line(o.path), ", round trip ",
+                                   o.rtt ? Milliseconds(*o.rtt) : "not measured yet", "."))
+               : Info(absl::StrCat(peer, ": not connected; tried again by itself."));
+    for (const auto& line : o.tried) text += absl::StrCat("    ", Line(line), "\n");
+    return text + Info(absl::StrCat(peer, " can dial you at port ", o.chat_port, "."));
+  }
+  std::string operator()(const out::Outbox& o) const {
+    if (o.entries.empty()) return Info("Everything you said has arrived.");
+    std::string text = Info(absl::StrCat("Not confirmed yet: ", o.entries.size()));
+    for (const auto& entry : o.entries) {
+      absl::StrAppend(&text, "    ", Clock(entry.sent_at), " to ", Line(entry.peer), ": ",
+                      Line(entry.text), "\n");
+    }
+    return text;
+  }
+  std::string operator()(const out::Requests& o) const {
+    if (o.incoming.empty() && o.outgoing.empty()) return Info("No request is open.");
+    std::string text;
+    const auto add = [&](const char* what, const out::Requests::Entry& entry) {
+      absl::StrAppend(
+          &text, "    ", what, " ", Line(entry.peer),
+          entry.ip_address.empty() ? "" : absl::StrCat(" (", Line(entry.ip_address), ")"), ", ",
+          Seconds(entry.age), " ago, ", Seconds(entry.left), " left",
+          entry.reason.empty() ? "" : ": ", Line(entry.reason), "\n");
+    };
+    for (const auto& entry : o.incoming) add("from", entry);
+    for (const auto& entry : o.outgoing) add("to  ", entry);
+    return Info("Open requests:") + text;
+  }
+  std::string operator()(const out::Blocked& o) const {
+    if (o.entries.empty()) return Info("You block nobody.");
+    std::string text = Info("You block:");
+    for (const auto& entry : o.entries) {
+      absl::StrAppend(&text, "    ", Line(entry.peer), ", ", entry.ignored,
+                      entry.ignored == 1 ? " request ignored\n" : " requests ignored\n");
     }
     return text;
   }

@@ -11,7 +11,8 @@
 namespace p2p::client {
 namespace {
 
-constexpr absl::string_view kMagic = "p2plink1";
+constexpr absl::string_view kMagic = "p2plink2";
+constexpr absl::string_view kFirstMagic = "p2plink1";
 constexpr absl::string_view kSuffix = ".link";
 enum Flags : uint8_t { kRequested = 1, kControls = 2, kHangingUp = 4 };
 
@@ -25,10 +26,12 @@ LinkRecord LinkRecord::Clone() const {
           .peer = peer,
           .secret = secret.Clone(),
           .approval_until = approval_until,
+          .talk_until = talk_until,
           .hanging_up = hanging_up};
 }
 
-//   "p2plink1"  flags u8  approval_until u64  secret 32  size u16  introduction
+//   "p2plink2"  flags u8  approval_until u64  talk_until u64 (0: none)  secret 32  size u16
+//   introduction. "p2plink1" has no talk_until.
 // The introduction's codec carries both parties; its times are not used.
 Bytes SerializeLinkRecord(const LinkRecord& record) {
   wire::Introduction parties{.id = record.id,
@@ -43,20 +46,25 @@ Bytes SerializeLinkRecord(const LinkRecord& record) {
                     (record.hanging_up ? kHangingUp : 0);
   ByteWriter out;
   out.Append(kMagic).U8(static_cast<uint8_t>(flags));
-  out.U64(static_cast<uint64_t>(ToMs(record.approval_until))).Append(record.secret.view());
+  out.U64(static_cast<uint64_t>(ToMs(record.approval_until)));
+  out.U64(record.talk_until ? static_cast<uint64_t>(ToMs(*record.talk_until)) : 0);
+  out.Append(record.secret.view());
   out.U16(static_cast<uint16_t>(object.size())).Append(object);
   return out.Release();
 }
 
 std::optional<LinkRecord> ParseLinkRecord(ByteView bytes) {
   ByteReader in(bytes);
-  if (AsText(in.Take(kMagic.size())) != kMagic) return std::nullopt;
+  const absl::string_view magic = AsText(in.Take(kMagic.size()));
+  if (magic != kMagic && magic != kFirstMagic) return std::nullopt;
   LinkRecord record;
   const uint8_t flags = in.U8();
   record.we_requested = (flags & kRequested) != 0;
   record.we_control = (flags & kControls) != 0;
   record.hanging_up = (flags & kHangingUp) != 0;
   record.approval_until = WallFromMs(static_cast<int64_t>(in.U64()));
+  const uint64_t talk_until = magic == kMagic ? in.U64() : 0;
+  if (talk_until != 0) record.talk_until = WallFromMs(static_cast<int64_t>(talk_until));
   record.secret = Secret<wire::kLinkSize>(in.Array<wire::kLinkSize>());
   auto parties = wire::Introduction::Parse(in.Take(in.U16()));
   if (!parties || !in.done()) return std::nullopt;

@@ -24,6 +24,8 @@ struct LinkRecord {
   wire::IntroducedParty peer;
   Secret<wire::kLinkSize> secret;
   WallTime approval_until;
+  // We hang up then; nullopt: the approval's end is soon enough.
+  std::optional<WallTime> talk_until = {};
   bool hanging_up = false;  // Kept only until the peer has heard that it is over.
 
   LinkRecord Clone() const;

@@ -63,7 +63,10 @@ class FakePeers final : public PeerPort {
     opened.push_back(session.username);
     return uint16_t{4400};
   }
-  PeerOffer MakeOffer() override { return {}; }
+  PeerOffer MakeOffer(Duration limit) override {
+    limits.push_back(limit);
+    return {};
+  }
   absl::Status Introduce(const event::Introduction&, const Session&) override { return introduce; }
   absl::StatusOr<std::string> Send(const std::string& peer, const std::string& text) override {
     if (peer != friend_name) return absl::FailedPreconditionError("no conversation");
@@ -83,7 +86,28 @@ class FakePeers final : public PeerPort {
     return absl::FailedPreconditionError("has not changed");
   }
 
-  std::vector<std::string> opened, sent;
+  absl::StatusOr<out::Path> Path(const std::string& peer) override {
+    if (peer != friend_name) return absl::NotFoundError("no conversation");
+    out::Path path;
+    path.peer = peer;
+    path.tried = {"10.0.0.7:4400: Connection refused"};
+    return path;
+  }
+  absl::StatusOr<out::Outbox> Outbox(const std::string& peer) override {
+    out::Outbox box;
+    for (const auto& text : sent) box.entries.push_back({friend_name, "id", {}, text});
+    if (!peer.empty() && peer != friend_name) return absl::NotFoundError("no conversation");
+    return box;
+  }
+  absl::Status SetBlocked(const std::string& name, bool on) override {
+    std::erase(blocked, name);
+    if (on) blocked.push_back(name);
+    return absl::OkStatus();
+  }
+  std::vector<std::string> Blocked() override { return blocked; }
+
+  std::vector<Duration> limits;
+  std::vector<std::string> opened, sent, blocked;
   std::string friend_name = "bob";
   std::string identity = "unverified";
   absl::Status introduce;

@@ -74,6 +74,24 @@ TEST_F(ConversationTest, WhenNeitherCanReachTheOtherBothHearWhy) {
   EXPECT_FALSE(bob_.manager->Path("alice")->open);
 }
 
+// Bob gave the conversation half a second: both hear that it is over, and why.
+TEST_F(ConversationTest, ATimeThatWasGivenEndsItPolitelyOnBothSides) {
+  Introduced introduced = Introduce(alice_, bob_);
+  introduced.introduction.target.nonce = bob_.manager->MakeNonce(500ms);
+  Sign(introduced);
+  ASSERT_TRUE(Give(bob_, introduced).ok());
+  ASSERT_TRUE(Give(alice_, introduced).ok());
+  ASSERT_TRUE(RunUntil([&] { return !alice_.opened.empty() && !bob_.opened.empty(); }));
+  ASSERT_TRUE(RunUntil([&] { return !alice_.closed.empty() && !bob_.closed.empty(); }));
+  EXPECT_EQ(bob_.closed[0].reason, "the time agreed on is over");
+  EXPECT_EQ(alice_.closed[0].reason, "the peer hung up: the time agreed on is over");
+  EXPECT_TRUE(alice_.closed[0].for_good);
+  EXPECT_THAT(alice_.manager->Peers(), IsEmpty());
+  ASSERT_TRUE(RunUntil([&] { return bob_.manager->Peers().empty(); }));
+  EXPECT_EQ(alice_.manager->Send("bob", "more").status().code(),
+            absl::StatusCode::kFailedPrecondition);
+}
+
 TEST_F(ConversationTest, TextGoesBothWaysInOrderWithReceipts) {
   Connect();
   EXPECT_EQ(alice_.opened[0].peer, "bob");

@@ -107,10 +107,10 @@ TEST(NonceMemoryTest, KeepsTheNewest) {
     nonce[1] = static_cast<uint8_t>(i >> 8);
     memory.Add(nonce);
   }
-  EXPECT_FALSE(memory.Contains({0, 0}));
-  EXPECT_TRUE(memory.Contains({1, 0}));
+  EXPECT_FALSE(memory.Limit({0, 0}));
+  EXPECT_TRUE(memory.Limit({1, 0}));
   memory.Remove({1, 0});
-  EXPECT_FALSE(memory.Contains({1, 0}));
+  EXPECT_FALSE(memory.Limit({1, 0}));
 }
 
 }  // namespace

@@ -1,0 +1,130 @@
+// Whom a user hears, for how long, and what he sees of requests, outbox and path.
+#include <gmock/gmock.h>
+
+#include "tests/fakes/client_world.h"
+
+namespace p2p::client {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+void Ask(ClientWorld& world, const std::string& id, const std::string& from) {
+  world.model->OnChannelEvent(event::PeerRequest{id, from, "10.0.0.7", "hi", 60s}, world.now());
+}
+
+TEST(ConsentTest, ABlockedUsersRequestIsNotShownButCounted) {
+  ClientWorld world;
+  world.LogIn();
+  world.Line("/block Bob");
+  ASSERT_THAT(world.Shown<out::Blocked>(), SizeIs(1));
+  Ask(world, "r1111", "bob");
+  Ask(world, "r2222", "BOB");
+  EXPECT_THAT(world.Shown<out::PeerRequest>(), IsEmpty());
+  world.Line("/approve bob");
+  EXPECT_EQ(world.Shown<out::Error>().back().code, "NOT_FOUND");
+  EXPECT_THAT(world.control.calls, IsEmpty()) << "neither approved nor denied: left to expire";
+  world.Line("/blocked");
+  const auto blocked = world.Shown<out::Blocked>().back().entries;
+  ASSERT_THAT(blocked, SizeIs(1));
+  EXPECT_EQ(blocked[0].peer, "Bob");
+  EXPECT_EQ(blocked[0].ignored, 2u);
+  world.Line("/unblock bob");
+  world.peers.blocked.clear();
+  Ask(world, "r3333", "bob");
+  EXPECT_THAT(world.Shown<out::PeerRequest>(), SizeIs(1));
+}
+
+TEST(ConsentTest, OnlyNamesAreBlocked) {
+  ClientWorld world;
+  world.LogIn();
+  for (const char* line : {"/block", "/block 10.0.0.7", "/block b@b"}) {
+    world.Line(line);
+    EXPECT_THAT(world.peers.blocked, IsEmpty()) << line;
+  }
+  EXPECT_THAT(world.Shown<out::Error>(), SizeIs(3));
+}
+
+TEST(ConsentTest, AConversationMayBeGivenATime) {
+  ClientWorld world;
+  world.LogIn();
+  const std::pair<const char*, Duration> lines[] = {
+      {"/accept bob 30m", 30min}, {"/accept 90s", 90s}, {"/approve bob", 0s}, {"/approve", 0s}};
+  for (const auto& [line, limit] : lines) {
+    Ask(world, "abcd1", "bob");
+    world.Line(line);
+    ASSERT_THAT(world.peers.limits, SizeIs(1)) << line;
+    EXPECT_EQ(world.peers.limits[0], limit) << line;
+    EXPECT_THAT(world.control.calls, ElementsAre("approve abcd1")) << line;
+    world.peers.limits.clear();
+    world.control.calls.clear();
+    world.model->OnChannelEvent(event::RequestOutcome{"abcd1", "bob", "approved"}, world.now());
+  }
+  world.Line("/accept bob soon");
+  EXPECT_EQ(world.Shown<out::Error>().back().code, "BAD_COMMAND");
+}
+
+TEST(ConsentTest, NobodyIsAcceptedByItselfUnlessTheUserSaidSo) {
+  ClientWorld stranger;
+  stranger.LogIn();
+  Ask(stranger, "r1111", "bob");
+  EXPECT_THAT(stranger.control.calls, IsEmpty());
+  AppOptions options;
+  options.auto_accept = {"Bob"};
+  ClientWorld world(options);
+  world.LogIn();
+  Ask(world, "r1111", "bob");
+  Ask(world, "r2222", "carol");
+  EXPECT_THAT(world.control.calls, ElementsAre("approve r1111"));
+  const auto shown = world.Shown<out::PeerRequest>();
+  ASSERT_THAT(shown, SizeIs(2));
+  EXPECT_TRUE(shown[0].automatic);
+  EXPECT_FALSE(shown[1].automatic);
+  world.Line("/block bob");  // Wins over the list.
+  Ask(world, "r3333", "bob");
+  EXPECT_THAT(world.control.calls, ElementsAre("approve r1111"));
+}
+
+TEST(ConsentTest, OpenRequestsAreListedWithTheirAgeAndWhatIsLeft) {
+  ClientWorld world;
+  world.LogIn();
+  Ask(world, "r1111", "bob");
+  world.Advance(10s);
+  world.Line("/request carol");
+  world.model->OnRequest(RequestInfo{"r2222", "carol"}, world.now());
+  world.Advance(5s);
+  world.Line("/requests");
+  auto requests = world.Shown<out::Requests>().back();
+  ASSERT_THAT(requests.incoming, SizeIs(1));
+  EXPECT_EQ(requests.incoming[0].peer, "bob");
+  EXPECT_EQ(requests.incoming[0].reason, "hi");
+  EXPECT_EQ(requests.incoming[0].age, 15s);
+  EXPECT_EQ(requests.incoming[0].left, 45s);
+  ASSERT_THAT(requests.outgoing, SizeIs(1));
+  EXPECT_EQ(requests.outgoing[0].left, 55s);
+  world.Advance(46s);  // What nobody answered in time is gone, also without word of the server.
+  world.Line("/requests");
+  requests = world.Shown<out::Requests>().back();
+  EXPECT_THAT(requests.incoming, IsEmpty());
+  EXPECT_THAT(requests.outgoing, SizeIs(1));
+}
+
+TEST(ConsentTest, PathAndOutboxAreShownAlsoWithoutTheServer) {
+  ClientWorld world;
+  world.LogIn();
+  world.Line("/path bob");
+  EXPECT_THAT(world.Shown<out::Path>().back().tried,
+              ElementsAre("10.0.0.7:4400: Connection refused"));
+  world.Line("/path carol");
+  EXPECT_EQ(world.Shown<out::Error>().back().code, "NOT_FOUND");
+  world.Line("/path");
+  EXPECT_EQ(world.Shown<out::Error>().back().code, "BAD_COMMAND");
+  world.Line("/msg bob hello");
+  world.Line("/outbox");
+  ASSERT_THAT(world.Shown<out::Outbox>().back().entries, SizeIs(1));
+  EXPECT_EQ(world.Shown<out::Outbox>().back().entries[0].text, "hello");
+}
+
+}  // namespace
+}  // namespace p2p::client
