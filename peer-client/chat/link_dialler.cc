@@ -76,6 +76,8 @@ std::vector<std::string> LinkDialler::Reasons() const {
 asio::awaitable<void> LinkDialler::Run(Lane& lane) {
   const auto self = shared_from_this();
   DialSchedule schedule(clock_->Mono(), job_.total);
+  lane.end =
+      clock_->Mono() + std::max(job_.total, kConnect * static_cast<int64_t>(lane.addresses.size()));
   while (!stopped_) {
     const bool established = co_await Round(lane);
     if (stopped_) co_return;
@@ -110,7 +112,8 @@ asio::awaitable<bool> LinkDialler::Round(Lane& lane) {
 asio::awaitable<absl::Status> LinkDialler::Connect(Lane& lane, tcp::socket& socket,
                                                    net::SocketAddress to) {
   bool timed_out = false;
-  lane.timer.expires_after(kConnect);
+  const Duration left = lane.end - clock_->Mono();
+  lane.timer.expires_after(std::clamp(left, Duration::zero(), kConnect));
   lane.timer.async_wait([&socket, &timed_out](const asio::error_code& error) {
     if (error) return;
     timed_out = true;

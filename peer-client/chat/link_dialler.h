@@ -49,6 +49,7 @@ class LinkDialler : public std::enable_shared_from_this<LinkDialler> {
   struct Lane {
     explicit Lane(asio::io_context& io) : timer(io) {}
     std::vector<size_t> addresses;  // Of the plan.
+    MonoTime end;                   // No attempt goes on beyond; the first of each has a while.
     asio::steady_timer timer;
     asio::ip::tcp::socket* connecting = nullptr;  // In the coroutine's frame.
   };
