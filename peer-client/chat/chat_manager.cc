@@ -10,6 +10,7 @@
 #include "common/base/log.h"
 #include "common/net/file.h"
 #include "peer-client/chat/chat_manager_impl.h"
+#include "peer-client/chat/durable.h"
 #include "peer-client/chat/safety_number.h"
 
 namespace p2p::client {
@@ -252,13 +253,9 @@ absl::Status ChatManager::Impl::CarryOver(Link& from, Link& to) {
 absl::StatusOr<MessageId> ChatManager::Impl::Send(absl::string_view peer, absl::string_view text) {
   Link* link = FindPeer(peer);
   if (link == nullptr) return NoConversation(peer, absl::StatusCode::kFailedPrecondition);
-  P2P_RETURN_IF_ERROR(link->conversation.CheckRoom(text));
-  OutgoingMessage message =
-      link->conversation.Compose(random_.NewId<MessageId>(), text, clock_.Wall());
-  const MessageId id = message.id;
-  P2P_RETURN_IF_ERROR(link->journal->AppendOutgoing(message));
-  P2P_RETURN_IF_ERROR(link->journal->Sync());
-  link->conversation.Queue(std::move(message));
+  P2P_ASSIGN_OR_RETURN(const MessageId id,
+                       SendDurably(*link->journal, link->conversation, random_.NewId<MessageId>(),
+                                   text, clock_.Wall()));
   const ChatReceipt queued{
       .peer = link->record.peer.name, .id = id, .state = ReceiptState::kQueued};
   Emit([queued](const ChatCallbacks& c) { c.on_receipt(queued); });
@@ -273,14 +270,9 @@ absl::StatusOr<MessageId> ChatManager::Impl::Send(absl::string_view peer, absl::
 void ChatManager::Impl::MarkShown(absl::string_view peer, MessageId id) {
   Link* link = FindPeer(peer);
   if (link == nullptr) return;
-  const auto& unshown = link->journal->history().unshown;
-  const auto it = std::ranges::find(unshown, id, &IncomingMessage::id);
-  if (it == unshown.end()) return;
-  const uint64_t seq = it->seq;
-  const absl::Status marked = link->journal->AppendShown(seq);
-  if (!marked.ok()) LogWarning("chat_journal_failed", {{"error", marked.message()}});
-  if (!options_.send_read_receipts || link->open == nullptr) return;
-  link->open->session().MarkRead(seq);
+  const auto seq = NoteShown(*link->journal, id);
+  if (!seq || !options_.send_read_receipts || link->open == nullptr) return;
+  link->open->session().MarkRead(*seq);
   link->open->Wake();
 }
 

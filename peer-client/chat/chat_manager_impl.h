@@ -79,7 +79,6 @@ class ChatManager::Impl final : public LinkConnection::Owner,
   void OnProven(Link& link, LinkConnection& connection);
   void SelectNext(Link& link);
   void OnOpen(Link& link, LinkConnection& connection);
-  absl::Status Journal(Link& link, const std::vector<SessionEvent>& events);
   void OnReceipts(Link& link, const std::vector<Receipt>& receipts);
   void OnHungUp(Link& link, LinkConnection& connection, const std::string& reason);
 

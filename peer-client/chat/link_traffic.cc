@@ -11,6 +11,7 @@
 #include "common/base/log.h"
 #include "common/net/file.h"
 #include "peer-client/chat/chat_manager_impl.h"
+#include "peer-client/chat/durable.h"
 #include "peer-client/chat/local_network.h"
 
 namespace p2p::client {
@@ -170,7 +171,7 @@ void ChatManager::Impl::Adopt(const std::shared_ptr<LinkConnection>& connection)
 void ChatManager::Impl::OnEvents(LinkConnection& connection, std::vector<SessionEvent> events) {
   Link* link = Find(connection.link());
   if (link == nullptr) return connection.Close(SessionEnd::kReplaced);
-  const absl::Status journalled = Journal(*link, events);
+  const absl::Status journalled = JournalReceived(*link->journal, link->conversation, events);
   if (!journalled.ok()) {
     const ChatClosed closed{.peer = link->record.peer.name,
                             .reason = std::string(journalled.message()),
@@ -201,21 +202,6 @@ void ChatManager::Impl::OnEvents(LinkConnection& connection, std::vector<Session
       RemoveLink(connection.link());
     }
   }
-}
-
-// One sync for everything that one read brought; only then may receipts leave.
-absl::Status ChatManager::Impl::Journal(Link& link, const std::vector<SessionEvent>& events) {
-  uint64_t last = 0;
-  for (const SessionEvent& event : events) {
-    const auto* received = std::get_if<SessionMessage>(&event);
-    if (received == nullptr) continue;
-    P2P_RETURN_IF_ERROR(link.journal->AppendIncoming(received->message));
-    last = received->message.seq;
-  }
-  if (last == 0) return absl::OkStatus();
-  P2P_RETURN_IF_ERROR(link.journal->Sync());
-  link.conversation.ConfirmJournalled(last);
-  return absl::OkStatus();
 }
 
 void ChatManager::Impl::OnProven(Link& link, LinkConnection& connection) {
