@@ -126,7 +126,7 @@ Link* ChatManager::Impl::FindPeer(absl::string_view peer) {
 absl::StatusOr<Link*> ChatManager::Impl::AddLink(LinkRecord record) {
   const RequestId id = record.id;
   P2P_ASSIGN_OR_RETURN(auto journal, ChatJournal::Open(storage_, store_.JournalPath(id)));
-  auto link = std::make_unique<Link>(io_, std::move(record), std::move(journal));
+  auto link = std::make_unique<Link>(io_, std::move(record), std::move(journal), clock_.Mono());
   if (!guard_.Add(id, link->record.secret, link->role())) {
     return absl::ResourceExhaustedError(absl::StrCat(
         "there are ", wire::kMaxLiveLinks, " conversations already; hang up one of them"));

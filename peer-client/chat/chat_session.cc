@@ -87,6 +87,7 @@ void ChatSession::OnBytes(ByteView bytes, MonoTime now, std::vector<SessionEvent
   if (closed() || close_after_output_) return;
   heard_at_ = now;
   pings_sent_ = 0;
+  awaiting_since_.reset();
   reader_.Feed(bytes);
   while (!closed() && !close_after_output_) {
     const auto raw = reader_.Next();
@@ -297,9 +298,17 @@ void ChatSession::MarkRead(uint64_t up_to) { read_up_to_ = std::max(read_up_to_,
 
 std::optional<MonoTime> ChatSession::NextDeadline() const {
   if (closed()) return std::nullopt;
-  MonoTime next = heard_at_ + timing_.peer_ping * (pings_sent_ + 1);
+  MonoTime next = NextPing();
   if (state_deadline_) next = std::min(next, *state_deadline_);
   return next;
+}
+
+// Who waits for an answer finds out sooner that the peer is gone than who has nothing to say: one
+// PING after a third of the interval, the end after another.
+MonoTime ChatSession::NextPing() const {
+  const MonoTime idle = heard_at_ + timing_.peer_ping * (pings_sent_ + 1);
+  if (!awaiting_since_) return idle;
+  return std::min(idle, *awaiting_since_ + timing_.peer_ping / 3 * (pings_sent_ + 1));
 }
 
 std::optional<MonoTime> ChatSession::SendAllowedAt() const {
@@ -311,9 +320,13 @@ void ChatSession::OnTimer(MonoTime now) {
   if (closed()) return;
   if (state_deadline_ && now >= *state_deadline_) return Close(SessionEnd::kSlow);
   // While we hold back reading, silence is our own doing.
-  if (now < read_allowed_at_) heard_at_ = std::max(heard_at_, now);
-  if (now < heard_at_ + timing_.peer_ping * (pings_sent_ + 1)) return;
-  if (pings_sent_ >= wire::kSilentPings) return Close(SessionEnd::kSilent);
+  if (now < read_allowed_at_) {
+    heard_at_ = std::max(heard_at_, now);
+    awaiting_since_.reset();
+  }
+  if (now < NextPing()) return;
+  const bool waits = awaiting_since_.has_value() && state_ == State::kOpen;
+  if (pings_sent_ >= (waits ? 1 : wire::kSilentPings)) return Close(SessionEnd::kSilent);
   ++pings_sent_;
   ping_due_ = state_ != State::kHello;
 }
@@ -349,6 +362,7 @@ void ChatSession::AppendMessages(MonoTime now) {
     message.set_text(next->text);
     message.set_sent_at_ms(ToMs(next->sent_at));
     Send(frame);
+    if (!awaiting_since_) awaiting_since_ = now;
     send_rate_.Charge(now);
     conversation_.MarkSent();
   }

@@ -106,6 +106,7 @@ class ChatSession {
                         std::vector<SessionEvent>& events);
   void DispatchOpen(const v1::ChatFrame& frame, MonoTime now, std::vector<SessionEvent>& events);
   void OnPong(uint64_t token, MonoTime now);
+  MonoTime NextPing() const;
   bool ProofIsRight(absl::string_view mac) const;
   void BecomeProven(uint64_t peer_received, MonoTime now, std::vector<SessionEvent>& events);
   void BecomeOpen(MonoTime now, std::vector<SessionEvent>& events);
@@ -126,6 +127,7 @@ class ChatSession {
 
   MonoTime heard_at_;
   int pings_sent_ = 0;                      // Since heard_at_.
+  std::optional<MonoTime> awaiting_since_;  // Something that is answered at once was sent.
   std::optional<MonoTime> state_deadline_;  // For hello, select, selected, hang-up.
   MonoTime read_allowed_at_;
   RateLimit send_rate_;

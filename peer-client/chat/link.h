@@ -16,12 +16,14 @@
 namespace p2p::client {
 
 struct Link {
-  Link(asio::io_context& io, LinkRecord link_record, std::unique_ptr<ChatJournal> link_journal)
+  Link(asio::io_context& io, LinkRecord link_record, std::unique_ptr<ChatJournal> link_journal,
+       MonoTime now)
       : record(std::move(link_record)),
         journal(std::move(link_journal)),
         conversation(journal->history()),
         expiry(io),
-        redial(io) {}
+        redial(io),
+        lost_at(now) {}
   ~Link() { Disconnect(SessionEnd::kReplaced); }
   Link(const Link&) = delete;
   Link& operator=(const Link&) = delete;
@@ -65,6 +67,7 @@ struct Link {
   std::vector<std::string> tried;
   asio::steady_timer expiry;  // End of the approval.
   asio::steady_timer redial;
+  MonoTime lost_at;  // When it was last connected; at the start: then.
   MonoTime opened_at;
   int short_connections = 0;  // In a row.
   bool opened_before = false;

@@ -18,7 +18,9 @@ namespace p2p::client {
 namespace {
 
 constexpr uint16_t kNextPorts = 31;         // Tried above the preferred one.
-constexpr Duration kRedialPause = 30s;      // While the peer is away.
+constexpr Duration kRedialSoon = 4s;        // For a while after the connection was lost …
+constexpr Duration kSoon = 10min;           // … this long …
+constexpr Duration kRedialPause = 30s;      // … then.
 constexpr Duration kShortConnection = 10s;  // Such drops are followed by growing pauses.
 
 std::string PortFile(const ChatOptions& options) {
@@ -98,7 +100,8 @@ void ChatManager::Impl::StartDialling(Link& link, Duration total) {
       [this, id](std::vector<std::string> reasons) {
         Link* failed = Find(id);
         if (failed == nullptr) return;
-        RedialLater(*failed, kRedialPause);
+        const bool lost_lately = clock_.Mono() - failed->lost_at < kSoon;
+        RedialLater(*failed, lost_lately ? kRedialSoon : kRedialPause);
         if (std::exchange(failed->failure_told, true) || failed->record.hanging_up) return;
         const DialFailed report{.peer = failed->record.peer.name, .reasons = std::move(reasons)};
         Emit([report](const ChatCallbacks& c) { c.on_dial_failed(report); });
@@ -274,6 +277,7 @@ void ChatManager::Impl::OnEnded(LinkConnection& connection, SessionEnd end, std:
   Link* link = Find(connection.link());
   if (link == nullptr) return;
   const bool was_open = link->Forget(connection);
+  if (was_open) link->lost_at = clock_.Mono();
   if (was_open && !link->record.hanging_up) {
     const ChatClosed closed{.peer = link->record.peer.name,
                             .reason = detail.empty()

@@ -366,6 +366,23 @@ TEST_F(ChatSessionTest, AnIdleConnectionStaysUpByPings) {
   EXPECT_LT(carried_, 10'000u);
 }
 
+TEST_F(ChatSessionTest, WhoWaitsForAnAnswerNoticesSooner) {
+  Open();
+  Advance(1s);
+  alice_.Queue("hello?");
+  const MonoTime start = now_;
+  int pings = 0;
+  ASSERT_FALSE(alice_.session->TakeOutput(now_).empty());  // Lost on the way.
+  while (!alice_.session->closed()) {
+    now_ = *alice_.session->NextDeadline();
+    alice_.session->OnTimer(now_);
+    pings += alice_.session->TakeOutput(now_).empty() ? 0 : 1;
+  }
+  EXPECT_EQ(alice_.session->end(), SessionEnd::kSilent);
+  EXPECT_EQ(now_ - start, timing_.peer_ping / 3 * 2);
+  EXPECT_EQ(pings, 1);
+}
+
 TEST_F(ChatSessionTest, ASilentPeerIsGivenUp) {
   Open();
   const MonoTime start = now_;
