@@ -1,8 +1,10 @@
 #include "peer-client/account_data.h"
 
 #include <algorithm>
+#include <asio/post.hpp>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/base/check.h"
@@ -34,6 +36,7 @@ void AccountData::Close() {
   CancelRelayStart();
   broadcasts_.reset();
   chats_.reset();
+  files_.reset();
   blocked_.reset();
 }
 
@@ -68,7 +71,18 @@ absl::StatusOr<uint16_t> AccountData::Open(const Session& session) {
   if (chats_ && account_ == session.user_id && server_ == server) return chats_->ChatPort();
   Close();
   P2P_ASSIGN_OR_RETURN(const std::string directory, directory_.AccountDirectory(server, session));
+  TransferDesk::Hooks file_hooks;
+  file_hooks.show = [this](Output output) { (void)hooks_.show(std::move(output)); };
+  file_hooks.wake = [this](const std::string& peer) {
+    asio::post(loop_, [this, peer] {
+      if (chats_) chats_->Wake(peer);
+    });
+  };
+  P2P_ASSIGN_OR_RETURN(
+      files_, TransferDesk::Create(loop_, clock_, random_, absl::StrCat(directory, "/files"),
+                                   hooks_.downloads, std::move(file_hooks)));
   ChatOptions options;
+  options.files = files_.get();
   options.state_dir = absl::StrCat(directory, "/chat");
   P2P_ASSIGN_OR_RETURN(auto chats,
                        ChatManager::Create(loop_, directory_.device_key(), timing_, clock_, random_,
@@ -84,6 +98,7 @@ absl::StatusOr<uint16_t> AccountData::Open(const Session& session) {
   chats_ = std::move(chats);
   broadcasts_ = std::move(broadcasts);
   broadcasts_->EmitUnshown();
+  files_->ShowWaiting();
   return port;
 }
 
@@ -160,6 +175,30 @@ absl::Status AccountData::SetBlocked(const std::string& name, bool blocked) {
 std::vector<std::string> AccountData::Blocked() {
   return blocked_ ? blocked_->names() : std::vector<std::string>();
 }
+
+// Files ---------------------------------------------------------------------------------------
+
+absl::StatusOr<std::string> AccountData::SendFile(const std::string& peer,
+                                                  const std::string& path) {
+  if (!chats_) return absl::FailedPreconditionError("no account is open");
+  const auto peers = chats_->Peers();
+  const auto known = std::find_if(peers.begin(), peers.end(), [&](const std::string& name) {
+    return absl::EqualsIgnoreCase(name, peer);
+  });
+  if (known == peers.end()) return absl::FailedPreconditionError("no conversation");
+  return files_->Offer(*known, path);
+}
+
+absl::Status AccountData::AcceptFile(const std::string& id) {
+  return files_ ? files_->Accept(id) : absl::NotFoundError("no account is open");
+}
+absl::Status AccountData::CancelFile(const std::string& id) {
+  return files_ ? files_->Cancel(id) : absl::NotFoundError("no account is open");
+}
+absl::Status AccountData::PauseFile(const std::string& id, bool on) {
+  return files_ ? files_->Pause(id, on) : absl::NotFoundError("no account is open");
+}
+out::Transfers AccountData::Files() { return files_ ? files_->List() : out::Transfers(); }
 
 // Broadcasts ----------------------------------------------------------------------------------
 

@@ -17,10 +17,14 @@
 #include "peer-client/chat/chat_manager.h"
 #include "peer-client/state/block_list.h"
 #include "peer-client/state/data_directory.h"
+#include "peer-client/transfer/transfer_desk.h"
 
 namespace p2p::client {
 
-class AccountData final : public PeerPort, public BroadcastPort, private BroadcastListener {
+class AccountData final : public PeerPort,
+                          public FilePort,
+                          public BroadcastPort,
+                          private BroadcastListener {
  public:
   struct Hooks {
     // Shows a record. True: it was written out; false: nobody reads it now, show it at the next
@@ -28,6 +32,7 @@ class AccountData final : public PeerPort, public BroadcastPort, private Broadca
     std::function<bool(Output)> show;
     std::function<std::string()> fingerprint;                       // Of the server in use.
     std::function<std::optional<net::IpAddress>()> server_address;  // While connected.
+    std::string downloads;                                          // Where received files go.
   };
   // Everything outlives it; on the loop's thread.
   AccountData(asio::io_context& loop, const DataDirectory& directory, const config::Timing& timing,
@@ -47,6 +52,12 @@ class AccountData final : public PeerPort, public BroadcastPort, private Broadca
   absl::StatusOr<out::Outbox> Outbox(const std::string& peer) override;
   absl::Status SetBlocked(const std::string& name, bool blocked) override;
   std::vector<std::string> Blocked() override;
+
+  absl::StatusOr<std::string> SendFile(const std::string& peer, const std::string& path) override;
+  absl::Status AcceptFile(const std::string& id) override;
+  absl::Status CancelFile(const std::string& id) override;
+  absl::Status PauseFile(const std::string& id, bool on) override;
+  out::Transfers Files() override;
 
   void Attach(const event::Attached& attached, const Session& session) override;
   void RelayRestarted(const event::RelayRestarted& restarted) override;
@@ -71,6 +82,7 @@ class AccountData final : public PeerPort, public BroadcastPort, private Broadca
   Bytes account_;  // User id of the open account.
   std::string server_;
   std::optional<BlockList> blocked_;
+  std::unique_ptr<TransferDesk> files_;
   std::unique_ptr<ChatManager> chats_;
   std::unique_ptr<BroadcastReceiver> broadcasts_;
   event::Attached attached_;  // Kept for RelayRestarted.

@@ -89,9 +89,11 @@ absl::Status TakeAutoAccept(const toml::table& file, std::vector<std::string>& n
 }
 
 absl::Status CheckKeys(const toml::table& file) {
-  constexpr absl::string_view kKnown[] = {
-      "host",   "port",  "data_dir", "face", "server_fingerprint", "ca", "trust_on_first_use",
-      "timing", "accept"};
+  constexpr absl::string_view kKnown[] = {"host",      "port",
+                                          "downloads", "data_dir",
+                                          "face",      "server_fingerprint",
+                                          "ca",        "trust_on_first_use",
+                                          "timing",    "accept"};
   for (const auto& [key, value] : file) {
     const std::string name(key.str());
     if (std::find(std::begin(kKnown), std::end(kKnown), name) == std::end(kKnown)) {
@@ -106,6 +108,7 @@ absl::Status MergeFile(const toml::table& file, CommandLine& line, config::Timin
   P2P_RETURN_IF_ERROR(CheckKeys(file));
   P2P_RETURN_IF_ERROR(Take(file, "host", line.host));
   P2P_RETURN_IF_ERROR(Take(file, "data_dir", line.data_dir));
+  P2P_RETURN_IF_ERROR(Take(file, "downloads", line.downloads));
   P2P_RETURN_IF_ERROR(Take(file, "server_fingerprint", line.server_fingerprint));
   P2P_RETURN_IF_ERROR(Take(file, "ca", line.ca));
   std::optional<int64_t> port;
@@ -136,6 +139,8 @@ void AddClientOptions(CLI::App& app, CommandLine& line) {
 
 void AddCommonOptions(CLI::App& app, CommandLine& line) {
   app.add_option("--data-dir", line.data_dir, "where the client keeps its state");
+  app.add_option("--downloads", line.downloads,
+                 "where received files go (default: downloads in the data directory)");
   app.add_option("--config", line.config, "TOML file with these options and [timing]");
   app.add_option("--server-fingerprint", line.server_fingerprint,
                  "accept exactly this server key: SHA256:...");
@@ -168,6 +173,7 @@ absl::StatusOr<ClientOptions> ResolveOptions(const CommandLine& typed) {
   options.port = line.port.value_or(wire::kDefaultPort);
   options.jsonl = line.jsonl;
   options.data_dir = line.data_dir.value_or(DefaultDataDirectory());
+  options.downloads = line.downloads.value_or(absl::StrCat(options.data_dir, "/downloads"));
   options.trust_on_first_use = line.trust_on_first_use;
   options.server_fingerprint = line.server_fingerprint.value_or("");
   if (!options.server_fingerprint.empty() && !ParseFingerprint(options.server_fingerprint)) {

@@ -21,6 +21,7 @@ struct CommandLine {
   bool plain = false;
   bool jsonl = false;
   std::optional<std::string> data_dir;
+  std::optional<std::string> downloads;
   std::string config;
   std::optional<std::string> server_fingerprint;
   std::optional<std::string> ca;
@@ -37,6 +38,7 @@ struct ClientOptions {
   std::string ca_pem;              // Empty: fingerprints decide.
   bool trust_on_first_use = false;
   bool take_over = true;                 // Attach in place of another client of the account.
+  std::string downloads;                 // Folder for received files.
   std::vector<std::string> auto_accept;  // accept.auto of the file.
   config::Timing timing;
 };

@@ -47,6 +47,7 @@ using BroadcastId = Id<struct BroadcastTag, 16>;
 using RequestId = Id<struct RequestTag, 16>;  // A peer request; also the introduction's id.
 using ConnId = Id<struct ConnTag, 8>;         // A relay session, i.e. one attachment.
 using MessageId = Id<struct MessageTag, 16>;  // A chat message.
+using FileId = Id<struct FileTag, 16>;        // A file on its way.
 using TokenHash = Id<struct TokenTag, 32>;    // SHA-256 of an access token.
 
 }  // namespace p2p

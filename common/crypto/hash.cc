@@ -30,6 +30,30 @@ Digest256 Sha256(ByteView data) {
   return out;
 }
 
+struct Sha256Stream::State {
+  EVP_MD_CTX* context = EVP_MD_CTX_new();
+  ~State() { EVP_MD_CTX_free(context); }
+};
+
+Sha256Stream::Sha256Stream() : state_(std::make_unique<State>()) {
+  P2P_CHECK(EVP_DigestInit_ex(state_->context, EVP_sha256(), nullptr) == 1);
+}
+Sha256Stream::~Sha256Stream() = default;
+Sha256Stream::Sha256Stream(Sha256Stream&&) noexcept = default;
+Sha256Stream& Sha256Stream::operator=(Sha256Stream&&) noexcept = default;
+
+void Sha256Stream::Update(ByteView data) {
+  P2P_CHECK(EVP_DigestUpdate(state_->context, data.data(), data.size()) == 1);
+}
+
+Digest256 Sha256Stream::Digest() const {
+  State copy;
+  Digest256 out;
+  P2P_CHECK(EVP_MD_CTX_copy_ex(copy.context, state_->context) == 1);
+  P2P_CHECK(EVP_DigestFinal_ex(copy.context, out.data(), nullptr) == 1);
+  return out;
+}
+
 Digest512 Sha512(ByteView data) {
   Digest512 out;
   P2P_CHECK(EVP_Digest(data.data(), data.size(), out.data(), nullptr, EVP_sha512(), nullptr) == 1);

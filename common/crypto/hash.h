@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <memory>
 
 #include "common/base/bytes.h"
 #include "common/base/secret.h"
@@ -15,6 +16,22 @@ using Mac128 = std::array<uint8_t, 16>;
 
 Digest256 Sha256(ByteView data);
 Digest512 Sha512(ByteView data);
+
+// SHA-256 of what comes in pieces. One thread.
+class Sha256Stream {
+ public:
+  Sha256Stream();
+  ~Sha256Stream();
+  Sha256Stream(Sha256Stream&&) noexcept;
+  Sha256Stream& operator=(Sha256Stream&&) noexcept;
+  void Update(ByteView data);
+  Digest256 Digest() const;  // Of everything so far; more may follow.
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
 Digest256 HmacSha256(ByteView key, ByteView data);
 // HMAC-SHA256 cut to its first 16 bytes.
 Mac128 HmacSha256Trunc128(ByteView key, ByteView data);

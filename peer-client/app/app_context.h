@@ -29,6 +29,7 @@ struct AppOptions {
 struct AppContext {
   ControlPort& control;
   PeerPort& peers;
+  FilePort& files;
   BroadcastPort& broadcasts;
   StatePort& state;
   OutputSink& out;

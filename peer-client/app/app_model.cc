@@ -149,9 +149,8 @@ void AppModel::RunLocal(const Command& command, Now now) {
   if (Is<cmd::Help>(command)) return context_.out.Show(out::Help{});
   if (Is<cmd::Quit>(command)) return session_.Stop(ExitCode::kOk);
   if (const auto* bad = std::get_if<cmd::Bad>(&command)) {
-    return context_.out.Show(out::Error{"BAD_COMMAND", bad->message, ""});
+    context_.out.Show(out::Error{"BAD_COMMAND", bad->message, ""});
   }
-  Error(absl::StatusCode::kUnimplemented, "this version does not transfer files");
 }
 
 void AppModel::SetFocus(std::string peer) {

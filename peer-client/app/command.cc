@@ -103,6 +103,16 @@ Command ParseSlash(absl::string_view line) {
   if (name == "/deny") return cmd::Deny{std::string(TakeWord(rest))};
   if (name == "/cancel") return cmd::Cancel{std::string(TakeWord(rest))};
   if (name == "/accept-file") return cmd::AcceptFile{std::string(TakeWord(rest))};
+  if (name == "/files") return cmd::Files{};
+  if (name == "/cancel-file" || name == "/decline-file") {
+    return cmd::FileControl{cmd::FileControl::What::kCancel, std::string(TakeWord(rest))};
+  }
+  if (name == "/pause-file") {
+    return cmd::FileControl{cmd::FileControl::What::kPause, std::string(TakeWord(rest))};
+  }
+  if (name == "/resume-file") {
+    return cmd::FileControl{cmd::FileControl::What::kResume, std::string(TakeWord(rest))};
+  }
   if (name == "/broadcast") {
     if (rest.empty()) return cmd::Broadcast{};
     return cmd::Broadcast{std::string(rest), 0};

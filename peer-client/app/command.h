@@ -96,9 +96,16 @@ struct SendFile {
   std::string peer;
   std::string path;
 };
+// The id, the beginning of one, the peer's name, or empty when only one waits.
 struct AcceptFile {
   std::string id;
 };
+struct FileControl {
+  enum class What { kCancel, kPause, kResume };
+  What what = What::kCancel;
+  std::string id;
+};
+struct Files {};
 // Plain face: type to this peer, or to nobody (empty).
 struct Focus {
   std::string peer;
@@ -116,7 +123,8 @@ using Command =
                  cmd::Deny, cmd::Cancel, cmd::Msg, cmd::Verify, cmd::Trust, cmd::HangUp, cmd::Path,
                  cmd::Outbox, cmd::Requests, cmd::Block, cmd::Blocked, cmd::Broadcast,
                  cmd::BroadcastStatus, cmd::BroadcastRevoke, cmd::Penalties, cmd::SendFile,
-                 cmd::AcceptFile, cmd::Focus, cmd::Help, cmd::Quit, cmd::Bad>;
+                 cmd::AcceptFile, cmd::FileControl, cmd::Files, cmd::Focus, cmd::Help, cmd::Quit,
+                 cmd::Bad>;
 
 // Reads "/request bob hello". Anything that is not a known command, or lacks an argument, is Bad
 // with a message that says what is expected. Pure.

@@ -41,6 +41,20 @@ class PeerPort {
   virtual std::vector<std::string> Blocked() = 0;
 };
 
+// Files of that account's conversations.
+class FilePort {
+ public:
+  virtual ~FilePort() = default;
+  // Its id; what becomes of it is shown. FailedPrecondition: no conversation with this peer.
+  virtual absl::StatusOr<std::string> SendFile(const std::string& peer,
+                                               const std::string& path) = 0;
+  // `id` as in cmd::AcceptFile.
+  virtual absl::Status AcceptFile(const std::string& id) = 0;
+  virtual absl::Status CancelFile(const std::string& id) = 0;
+  virtual absl::Status PauseFile(const std::string& id, bool on) = 0;
+  virtual out::Transfers Files() = 0;
+};
+
 // Broadcasts, over UDP and the channel, for one account.
 class BroadcastPort {
  public:

@@ -151,6 +151,32 @@ struct Broadcast {
   std::string via;  // udp, channel.
   bool replayed = false;
 };
+// A peer offers a file.
+struct FileOffer {
+  std::string peer;
+  std::string id;
+  std::string name;
+  uint64_t size = 0;
+  std::string sha256;  // Hex.
+  bool replayed = false;
+};
+// How a file's transfer stands.
+struct Transfer {
+  std::string peer;
+  std::string id;
+  std::string name;
+  bool incoming = false;
+  std::string state;  // preparing, offered, waiting, running, paused, done, cancelled, failed.
+  uint64_t bytes = 0;
+  uint64_t size = 0;
+  double rate = 0;               // Bytes a second; 0: not known.
+  std::optional<Duration> left;  // At that rate.
+  std::string path;              // Incoming and done: where it is.
+  std::string reason;            // Cancelled or failed.
+};
+struct Transfers {
+  std::vector<Transfer> entries;
+};
 // What was shown as Broadcast was taken back.
 struct BroadcastRevoked {
   std::string id;
@@ -223,9 +249,10 @@ using Output =
     std::variant<out::Connected, out::Retry, out::SignedUp, out::LoggedIn, out::LoggedOut,
                  out::Active, out::PeerRequest, out::RequestSent, out::RequestOutcome,
                  out::ChatOpen, out::Identity, out::Path, out::Outbox, out::Requests, out::Blocked,
-                 out::Chat, out::Receipt, out::ChatClosed, out::Broadcast, out::BroadcastRevoked,
-                 out::BroadcastSent, out::BroadcastStatus, out::BroadcastProgress, out::Penalties,
-                 out::Penalised, out::Error, out::Prompt, out::PromptDone, out::Notice, out::Help>;
+                 out::Chat, out::Receipt, out::ChatClosed, out::FileOffer, out::Transfer,
+                 out::Transfers, out::Broadcast, out::BroadcastRevoked, out::BroadcastSent,
+                 out::BroadcastStatus, out::BroadcastProgress, out::Penalties, out::Penalised,
+                 out::Error, out::Prompt, out::PromptDone, out::Notice, out::Help>;
 
 // Where the model's output goes: a face. Must not call the model back before returning.
 class OutputSink {

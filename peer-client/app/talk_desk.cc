@@ -27,6 +27,10 @@ bool TalkDesk::Run(const Command& command, Now now) {
           [&](const cmd::Requests&) { return context_.out.Show(requests_.Open(now.mono)), true; },
           [&](const cmd::Block& c) { return SetBlocked(c), true; },
           [&](const cmd::Blocked&) { return ShowBlocked(), true; },
+          [&](const cmd::SendFile& c) { return SendFile(c), true; },
+          [&](const cmd::AcceptFile& c) { return Check(context_.files.AcceptFile(c.id)), true; },
+          [&](const cmd::FileControl& c) { return ControlFile(c), true; },
+          [&](const cmd::Files&) { return context_.out.Show(context_.files.Files()), true; },
           [](const auto&) { return false; }},
       command);
 }
@@ -45,12 +49,36 @@ void TalkDesk::Say(const cmd::Msg& message) {
   const auto id = context_.peers.Send(message.peer, message.text);
   if (id.ok()) return;  // The receipt says the rest.
   if (absl::IsNotFound(id.status()) || absl::IsFailedPrecondition(id.status())) {
-    return context_.out.Show(out::Error{"NO_CONVERSATION",
-                                        absl::StrCat("there is no conversation with ", message.peer,
-                                                     "; ask with /request ", message.peer),
-                                        ""});
+    return NoConversation(message.peer);
   }
   Fail(id.status());
+}
+
+void TalkDesk::NoConversation(const std::string& peer) {
+  context_.out.Show(out::Error{
+      "NO_CONVERSATION",
+      absl::StrCat("there is no conversation with ", peer, "; ask with /request ", peer), ""});
+}
+
+void TalkDesk::Check(const absl::Status& status) {
+  if (!status.ok()) Fail(status);
+}
+
+void TalkDesk::SendFile(const cmd::SendFile& file) {
+  const auto id = context_.files.SendFile(file.peer, file.path);
+  if (absl::IsFailedPrecondition(id.status())) return NoConversation(file.peer);
+  Check(id.status());
+}
+
+void TalkDesk::ControlFile(const cmd::FileControl& control) {
+  switch (control.what) {
+    case cmd::FileControl::What::kCancel:
+      return Check(context_.files.CancelFile(control.id));
+    case cmd::FileControl::What::kPause:
+      return Check(context_.files.PauseFile(control.id, true));
+    case cmd::FileControl::What::kResume:
+      return Check(context_.files.PauseFile(control.id, false));
+  }
 }
 
 void TalkDesk::HangUp(const cmd::HangUp& hang_up) {

@@ -1,5 +1,5 @@
-// What a user asks of conversations without the server: say something, hang up, see how things
-// stand, and whom to hear at all.
+// What a user asks of conversations without the server: say something, send files, hang up, see
+// how things stand, and whom to hear at all.
 #pragma once
 
 #include <map>
@@ -31,6 +31,10 @@ class TalkDesk {
   void ShowPath(const cmd::Path& path);
   void SetBlocked(const cmd::Block& block);
   void ShowBlocked();
+  void SendFile(const cmd::SendFile& file);
+  void ControlFile(const cmd::FileControl& control);
+  void NoConversation(const std::string& peer);
+  void Check(const absl::Status& status);
   template <class T>
   void ShowOrFail(absl::StatusOr<T> answer);
   void Fail(const absl::Status& status);

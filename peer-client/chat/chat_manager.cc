@@ -101,6 +101,7 @@ absl::Status ChatManager::Impl::LoadLinks() {
 
 void ChatManager::Impl::Stop() {
   stopped_ = true;
+  for (const auto& [id, link] : links_) FilesClosed(*link);
   if (listener_ != nullptr) listener_->Stop();
   links_.clear();
 }
@@ -138,6 +139,7 @@ absl::StatusOr<Link*> ChatManager::Impl::AddLink(LinkRecord record) {
 }
 
 void ChatManager::Impl::RemoveLink(const RequestId& id) {
+  if (const Link* link = Find(id); link != nullptr) FilesClosed(*link);
   guard_.Remove(id);
   links_.erase(id);
   RememberEnded(id);
@@ -276,6 +278,11 @@ void ChatManager::Impl::MarkShown(absl::string_view peer, MessageId id) {
   link->open->Wake();
 }
 
+void ChatManager::Impl::Wake(absl::string_view peer) {
+  Link* link = FindPeer(peer);
+  if (link != nullptr && link->open != nullptr) link->open->Wake();
+}
+
 absl::Status ChatManager::Impl::HangUp(absl::string_view peer) {
   Link* link = FindPeer(peer);
   if (link == nullptr) return NoConversation(peer, absl::StatusCode::kNotFound);
@@ -390,6 +397,7 @@ absl::StatusOr<MessageId> ChatManager::Send(absl::string_view peer, absl::string
   return impl_->Send(peer, text);
 }
 void ChatManager::MarkShown(absl::string_view peer, MessageId id) { impl_->MarkShown(peer, id); }
+void ChatManager::Wake(absl::string_view peer) { impl_->Wake(peer); }
 absl::Status ChatManager::HangUp(absl::string_view peer) { return impl_->HangUp(peer); }
 absl::StatusOr<PeerIdentity> ChatManager::Identity(absl::string_view peer) const {
   return impl_->Identity(peer);

@@ -16,6 +16,7 @@
 #include "common/config/timing.h"
 #include "common/crypto/sign.h"
 #include "common/wire/introduction.h"
+#include "peer-client/chat/file_lane.h"
 #include "peer-client/state/chat_journal.h"
 
 namespace p2p::client {
@@ -96,7 +97,8 @@ struct ChatOptions {
   std::string state_dir;               // Ours alone, made when absent (0700), locked by the caller.
   uint16_t port = wire::kDefaultPort;  // Preferred chat port. 0: any free one.
   bool send_read_receipts = true;
-  bool loopback_only = false;  // Listen on 127.0.0.1 only. For tests.
+  bool loopback_only = false;     // Listen on 127.0.0.1 only. For tests.
+  FileExchange* files = nullptr;  // Outlives the manager; null: no files.
 };
 
 // Single-threaded: construct, use and destroy on the thread that runs `io`. The collaborators
@@ -136,6 +138,9 @@ class ChatManager {
 
   // The message has been shown: it is never replayed, and the peer may hear that it was read.
   void MarkShown(absl::string_view peer, MessageId id);
+
+  // The files of this peer have a frame to send.
+  void Wake(absl::string_view peer);
 
   // Ends the conversation; a new one needs a new approval. The peer is told when it is connected,
   // or when it next is. NotFound: no conversation with this peer.

@@ -33,6 +33,7 @@ class ChatManager::Impl final : public LinkConnection::Owner,
                               absl::string_view username);
   absl::StatusOr<MessageId> Send(absl::string_view peer, absl::string_view text);
   void MarkShown(absl::string_view peer, MessageId id);
+  void Wake(absl::string_view peer);
   absl::Status HangUp(absl::string_view peer);
   absl::StatusOr<std::vector<OutgoingMessage>> Waiting(absl::string_view peer) const;
   absl::StatusOr<PeerIdentity> Identity(absl::string_view peer) const;
@@ -78,6 +79,7 @@ class ChatManager::Impl final : public LinkConnection::Owner,
   void Adopt(const std::shared_ptr<LinkConnection>& connection);
   void OnProven(Link& link, LinkConnection& connection);
   void SelectNext(Link& link);
+  void FilesClosed(const Link& link);
   void OnOpen(Link& link, LinkConnection& connection);
   void OnReceipts(Link& link, const std::vector<Receipt>& receipts);
   void OnHungUp(Link& link, LinkConnection& connection, const std::string& reason);

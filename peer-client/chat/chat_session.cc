@@ -104,7 +104,10 @@ void ChatSession::OnBytes(ByteView bytes, MonoTime now, std::vector<SessionEvent
 
 void ChatSession::Dispatch(const v1::ChatFrame& frame, MonoTime now,
                            std::vector<SessionEvent>& events) {
-  (frame.has_message() ? message_rate_ : frame_rate_).Charge(now);
+  // Content has its own measure: the window.
+  if (!frame.has_file_chunk() && !frame.has_file_ack()) {
+    (frame.has_message() ? message_rate_ : frame_rate_).Charge(now);
+  }
   switch (state_) {
     case State::kHello:
       return DispatchUnproven(frame, now, events);
@@ -236,6 +239,10 @@ void ChatSession::DispatchOpen(const v1::ChatFrame& frame, MonoTime now,
     case v1::ChatFrame::kFileAck:
     case v1::ChatFrame::kFileDone:
     case v1::ChatFrame::kFileCancel:
+      if (setup_.files != nullptr && !hang_up_ && !hung_up_ && !setup_.files->OnFrame(frame)) {
+        Close(SessionEnd::kBadFrame);
+      }
+      return;
     case v1::ChatFrame::FRAME_NOT_SET:
       return;  // A kind that this version does not know is ignored.
   }
@@ -376,6 +383,16 @@ void ChatSession::AppendMessages(MonoTime now) {
   }
 }
 
+// After everything that people say.
+void ChatSession::AppendFiles() {
+  if (setup_.files == nullptr || hang_up_ || hung_up_) return;
+  v1::ChatFrame frame;
+  while (out_.size() < kOutputTarget && setup_.files->NextFrame(frame)) {
+    Send(frame);
+    frame.Clear();
+  }
+}
+
 Bytes ChatSession::TakeOutput(MonoTime now) {
   if (closed()) return {};
   if (ping_due_) {
@@ -394,6 +411,7 @@ Bytes ChatSession::TakeOutput(MonoTime now) {
   if (open()) {
     AppendReceipts();
     AppendMessages(now);
+    AppendFiles();
   }
   Bytes out = std::exchange(out_, {});
   if (close_after_output_) Close(SessionEnd::kHungUp);

@@ -10,6 +10,7 @@
 #include "common/config/timing.h"
 #include "common/wire/frame_reader.h"
 #include "peer-client/chat/conversation.h"
+#include "peer-client/chat/file_lane.h"
 #include "peer-client/chat/link_keys.h"
 #include "peer-client/chat/rate.h"
 
@@ -25,7 +26,8 @@ struct SessionSetup {
   bool dialler = false;
   bool controller = false;
   LinkSecret link;
-  Bytes exporter;  // Of the TLS connection.
+  Bytes exporter;             // Of the TLS connection.
+  FileLane* files = nullptr;  // Null: this client transfers no files. Outlives the session.
 };
 
 // Why a session ended. Everything but the first two is the peer's fault or the network's.
@@ -114,6 +116,7 @@ class ChatSession {
   void OnReceipt(const v1::ChatFrame& frame, std::vector<SessionEvent>& events);
   void AppendReceipts();
   void AppendMessages(MonoTime now);
+  void AppendFiles();
   void Send(const v1::ChatFrame& frame);
 
   SessionSetup setup_;

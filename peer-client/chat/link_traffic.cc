@@ -61,14 +61,17 @@ absl::StatusOr<uint16_t> ChatManager::Impl::Listen() {
 
 LinkConnection::Setup ChatManager::Impl::SetupFor(const Link& link, bool dialler,
                                                   std::string path) const {
-  return {.session = {.intro_id = link.record.id,
-                      .role = link.role(),
-                      .dialler = dialler,
-                      .controller = link.record.we_control,
-                      .link = link.record.secret.Clone(),
-                      .exporter = {}},
-          .peer_key = link.record.peer.device_key,
-          .path = std::move(path)};
+  return {
+      .session = {.intro_id = link.record.id,
+                  .role = link.role(),
+                  .dialler = dialler,
+                  .controller = link.record.we_control,
+                  .link = link.record.secret.Clone(),
+                  .exporter = {},
+                  .files = options_.files == nullptr ? nullptr
+                                                     : options_.files->Lane(link.record.peer.name)},
+      .peer_key = link.record.peer.device_key,
+      .path = std::move(path)};
 }
 
 std::shared_ptr<LinkConnection> ChatManager::Impl::AddConnection(Link& link,
@@ -230,6 +233,7 @@ void ChatManager::Impl::OnOpen(Link& link, LinkConnection& connection) {
   P2P_CHECK(it != link.proven.end());
   const std::shared_ptr<LinkConnection> selected = *it;
   link.proven.erase(it);
+  FilesClosed(link);
   link.Disconnect(SessionEnd::kReplaced);
   link.redial.cancel();
   link.open = selected;
@@ -244,7 +248,15 @@ void ChatManager::Impl::OnOpen(Link& link, LinkConnection& connection) {
                           .reopened = std::exchange(link.opened_before, true),
                           .identity = IdentityState(link)};
   Emit([opened](const ChatCallbacks& c) { c.on_open(opened); });
+  if (options_.files != nullptr) options_.files->OnOpen(link.record.peer.name);
   connection.Wake();
+}
+
+// Of the connection that is open, if any.
+void ChatManager::Impl::FilesClosed(const Link& link) {
+  if (options_.files != nullptr && link.open != nullptr) {
+    options_.files->OnClosed(link.record.peer.name);
+  }
 }
 
 void ChatManager::Impl::OnReceipts(Link& link, const std::vector<Receipt>& receipts) {
@@ -266,6 +278,7 @@ void ChatManager::Impl::OnHungUp(Link& link, LinkConnection& connection,
       .reason = reason.empty() ? "the peer hung up" : absl::StrCat("the peer hung up: ", reason),
       .for_good = true};
   const bool told = link.record.hanging_up;
+  FilesClosed(link);
   connection.session().AckHangUp();
   link.Forget(connection);  // Or the link would close it before the answer is out.
   connection.Release();
@@ -276,6 +289,7 @@ void ChatManager::Impl::OnHungUp(Link& link, LinkConnection& connection,
 void ChatManager::Impl::OnEnded(LinkConnection& connection, SessionEnd end, std::string detail) {
   Link* link = Find(connection.link());
   if (link == nullptr) return;
+  if (link->open.get() == &connection) FilesClosed(*link);
   const bool was_open = link->Forget(connection);
   if (was_open) link->lost_at = clock_.Mono();
   if (was_open && !link->record.hanging_up) {

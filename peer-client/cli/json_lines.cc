@@ -177,6 +177,39 @@ Json Render(const out::ChatClosed& o) {
   j["reason"] = o.reason;
   return j;
 }
+Json Render(const out::FileOffer& o) {
+  Json j = Event("file_offer");
+  j["peer"] = o.peer;
+  j["id"] = o.id;
+  j["name"] = o.name;
+  j["size"] = o.size;
+  j["sha256"] = o.sha256;
+  if (o.replayed) j["replayed"] = true;
+  return j;
+}
+Json TransferFields(const out::Transfer& o) {
+  Json j{{"peer", o.peer}, {"id", o.id}, {"name", o.name}};
+  j["direction"] = o.incoming ? "in" : "out";
+  j["state"] = o.state;
+  j["bytes"] = o.bytes;
+  j["size"] = o.size;
+  if (o.rate > 0) j["rate"] = std::round(o.rate);
+  if (o.left) j["left_s"] = SecondsOf(*o.left);
+  if (!o.path.empty() && o.incoming) j["path"] = o.path;
+  if (!o.reason.empty()) j["reason"] = o.reason;
+  return j;
+}
+Json Render(const out::Transfer& o) {
+  Json j = Event("transfer");
+  j.update(TransferFields(o));
+  return j;
+}
+Json Render(const out::Transfers& o) {
+  Json j = Event("transfers");
+  j["transfers"] = Json::array();
+  for (const auto& entry : o.entries) j["transfers"].push_back(TransferFields(entry));
+  return j;
+}
 Json Render(const out::Broadcast& o) {
   Json j = Event("broadcast");
   j["id"] = o.id;
@@ -352,6 +385,11 @@ Command Build(const std::string& name, Fields& f) {
   if (name == "accept-file" || name == "accept_file") {
     return f.Checked(cmd::AcceptFile{f.Required("id")});
   }
+  if (name == "files") return cmd::Files{};
+  using What = cmd::FileControl::What;
+  if (name == "cancel_file") return f.Checked(cmd::FileControl{What::kCancel, f.Required("id")});
+  if (name == "pause_file") return f.Checked(cmd::FileControl{What::kPause, f.Required("id")});
+  if (name == "resume_file") return f.Checked(cmd::FileControl{What::kResume, f.Required("id")});
   if (name == "help") return cmd::Help{};
   if (name == "quit") return cmd::Quit{};
   return cmd::Bad{absl::StrCat("unknown command ", RenderUntrusted(name, TextKind::kLine))};
@@ -422,7 +460,7 @@ std::string DiagnosticText(const Output& output) {
     return "commands: signup login logout list request approve deny cancel requests block unblock "
            "blocked msg outbox "
            "path verify trust hangup broadcast "
-           "penalties sendfile accept-file quit";
+           "penalties sendfile accept-file files cancel_file pause_file resume_file quit";
   }
   return "";
 }

@@ -27,6 +27,8 @@ constexpr absl::string_view kHelp =
     "  /msg NAME TEXT               say something; /chat NAME keeps NAME in view\n"
     "  /back, /hangup NAME          leave the view; end the conversation\n"
     "  /path NAME, /outbox          how you are connected; what has not arrived\n"
+    "  /sendfile NAME PATH, /accept-file, /decline-file, /files   files; /pause-file, "
+    "/resume-file\n"
     "  /verify NAME                 be sure that NAME is who you think; /trust NAME: a new key\n"
     "  /login, /signup, /logout     accounts; passwords are asked for and never shown\n"
     "  /penalties                   what you were penalised for, and what to do\n"
@@ -77,6 +79,14 @@ std::string Seconds(Duration d) {
   const auto s = std::chrono::ceil<std::chrono::seconds>(std::max(d, Duration::zero())).count();
   if (s < 120) return absl::StrCat(s, " s");
   return absl::StrCat((s + 30) / 60, " min");
+}
+
+std::string Size(uint64_t bytes) {
+  constexpr const char* kUnits[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
+  double value = static_cast<double>(bytes);
+  size_t unit = 0;
+  for (; value >= 1024 && unit + 1 < std::size(kUnits); ++unit) value /= 1024;
+  return unit == 0 ? absl::StrCat(bytes, " B") : absl::StrFormat("%.1f %s", value, kUnits[unit]);
 }
 
 std::string Milliseconds(Duration d) {
@@ -260,6 +270,38 @@ struct Renderer {
   std::string operator()(const out::ChatClosed& o) const {
     return Info(absl::StrCat("The conversation with ", Line(o.peer),
                              " was closed: ", Sentence(Line(o.reason))));
+  }
+  std::string operator()(const out::FileOffer& o) const {
+    const std::string id = Line(o.id.substr(0, 8));
+    return Info(absl::StrCat(Bold(Line(o.peer)), " offers the file ", Bold(Line(o.name)), ", ",
+                             Size(o.size), ".")) +
+           absl::StrCat("/accept-file ", id, " or /decline-file ", id, "\n");
+  }
+  std::string operator()(const out::Transfer& o) const {
+    const std::string what =
+        absl::StrCat(Line(o.name), o.incoming ? " from " : " to ", Line(o.peer), ": ");
+    if (o.state == "done") {
+      return Info(absl::StrCat(what, "done, ", Size(o.size), ", verified.",
+                               o.incoming ? absl::StrCat(" It is ", Line(o.path)) : ""));
+    }
+    if (o.state == "cancelled" || o.state == "failed") {
+      return Problem(absl::StrCat(what, o.state, ", ", Sentence(Line(o.reason))));
+    }
+    const uint64_t percent = o.size == 0 ? 100 : o.bytes * 100 / o.size;
+    std::string text = absl::StrCat(what, Line(o.state), ", ", percent, " % of ", Size(o.size));
+    if (o.rate > 0) {
+      absl::StrAppend(&text, ", ", Size(static_cast<uint64_t>(o.rate)), "/s");
+    }
+    if (o.left) absl::StrAppend(&text, ", ", Seconds(*o.left), " left");
+    return Info(text + ".");
+  }
+  std::string operator()(const out::Transfers& o) const {
+    if (o.entries.empty()) return Info("No files.");
+    std::string text;
+    for (const auto& entry : o.entries) {
+      absl::StrAppend(&text, Line(entry.id.substr(0, 8)), "  ", (*this)(entry));
+    }
+    return text;
   }
   std::string operator()(const out::Broadcast& o) const {
     const std::string from =

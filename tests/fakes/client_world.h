@@ -113,6 +113,27 @@ class FakePeers final : public PeerPort {
   absl::Status introduce;
 };
 
+class FakeFiles final : public FilePort {
+ public:
+  absl::StatusOr<std::string> SendFile(const std::string& peer, const std::string& path) override {
+    if (peer != "bob") return absl::FailedPreconditionError("no conversation");
+    calls.push_back(absl::StrCat("send ", peer, " ", path));
+    return std::string("f1");
+  }
+  absl::Status AcceptFile(const std::string& id) override { return Note("accept ", id); }
+  absl::Status CancelFile(const std::string& id) override { return Note("cancel ", id); }
+  absl::Status PauseFile(const std::string& id, bool on) override {
+    return Note(on ? "pause " : "resume ", id);
+  }
+  out::Transfers Files() override { return {}; }
+  absl::Status Note(absl::string_view what, const std::string& id) {
+    calls.push_back(absl::StrCat(what, id));
+    return answer;
+  }
+  std::vector<std::string> calls;
+  absl::Status answer;
+};
+
 class FakeBroadcasts final : public BroadcastPort {
  public:
   void Attach(const event::Attached&, const Session&) override { ++attached; }
@@ -166,7 +187,7 @@ struct ClientWorld {
   explicit ClientWorld(AppOptions app_options = {}, uint64_t seed = 1)
       : options(std::move(app_options)), random(seed) {
     model = std::make_unique<AppModel>(
-        AppContext{control, peers, broadcasts, state, sink, random, options});
+        AppContext{control, peers, files, broadcasts, state, sink, random, options});
   }
   Now now() const { return {mono, wall}; }
   // Moves time, waking the model whenever it asked for it.
@@ -221,6 +242,7 @@ struct ClientWorld {
   AppOptions options;
   FakeControl control;
   FakePeers peers;
+  FakeFiles files;
   FakeBroadcasts broadcasts;
   FakeState state;
   RecordingSink sink;

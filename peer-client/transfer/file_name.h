@@ -1,0 +1,20 @@
+// The name under which a file from a stranger is kept.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "absl/strings/string_view.h"
+
+namespace p2p::client {
+
+// Only the last component of what was offered, cut at '/' and '\'; without control, bidirectional
+// and zero-width characters; a leading dot becomes '_'; at most kMaxFileName bytes, cut between
+// characters and before the extension; a name that is a device on Windows gets a '_' behind it.
+// nullopt: nothing is left, or "." or "..". Pure.
+std::optional<std::string> SafeFileName(absl::string_view offered);
+
+// "notes.txt", 2 -> "notes (2).txt".
+std::string NumberedName(absl::string_view name, int number);
+
+}  // namespace p2p::client

@@ -1,0 +1,76 @@
+// The files of an account: what is offered, accepted and on its way, in both directions and with
+// several peers. Frames 20 to 25 of proto/PEER_LINK.md.
+#pragma once
+
+#include <asio/io_context.hpp>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "common/base/clock.h"
+#include "common/base/random.h"
+#include "peer-client/app/output.h"
+#include "peer-client/chat/file_lane.h"
+#include "peer-client/transfer/transfer.h"
+#include "peer-client/transfer/transfer_store.h"
+
+namespace p2p::client {
+
+// One thread: the loop's. Nothing of it blocks for longer than a slice of a file.
+class TransferDesk final : public FileExchange {
+ public:
+  static constexpr size_t kMostOpen = 32;  // Not over, of one peer and direction.
+
+  struct Hooks {
+    std::function<void(Output)> show;
+    std::function<void(const std::string& peer)> wake;  // There is a frame to send.
+  };
+  // Loads what is known from `state_dir`; downloads go to `folder`. Everything outlives it.
+  static absl::StatusOr<std::unique_ptr<TransferDesk>> Create(asio::io_context& io,
+                                                              const Clock& clock, Random& random,
+                                                              const std::string& state_dir,
+                                                              std::string folder, Hooks hooks);
+  ~TransferDesk() override;
+
+  // Shows the offers that wait for an answer; at the start.
+  void ShowWaiting();
+  // Prepares, then offers the file as soon as there is a connection. Its id.
+  absl::StatusOr<std::string> Offer(const std::string& peer, const std::string& path);
+  // `id` may be the beginning of one (4 characters), or empty when only one fits.
+  absl::Status Accept(const std::string& id);
+  absl::Status Cancel(const std::string& id);
+  absl::Status Pause(const std::string& id, bool on);
+  out::Transfers List() const;
+
+  // FileExchange.
+  FileLane* Lane(const std::string& peer) override;
+  void OnOpen(const std::string& peer) override;
+  void OnClosed(const std::string& peer) override;
+
+ private:
+  class PeerLane;
+  TransferDesk(asio::io_context& io, const Clock& clock, Random& random, TransferStore store,
+               std::string folder, Hooks hooks);
+  Transfer* Find(const FileId& id);
+  absl::StatusOr<Transfer*> Resolve(const std::string& text, bool to_accept);
+  void Add(TransferRecord record);
+  size_t OpenOnes(const std::string& peer, bool incoming) const;
+  void Forget();
+
+  asio::io_context& io_;
+  const Clock& clock_;
+  Random& random_;
+  TransferStore store_;
+  const std::string folder_;
+  const Hooks hooks_;
+  TransferContext context_;
+  std::map<uint64_t, std::unique_ptr<Transfer>> transfers_;  // By order.
+  std::map<std::string, std::unique_ptr<PeerLane>> lanes_;   // By lower-case name.
+  std::set<std::string> open_;                               // Lower-case names.
+  uint64_t next_order_ = 1;
+};
+
+}  // namespace p2p::client
