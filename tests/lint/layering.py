@@ -40,7 +40,7 @@ ALLOWED = {
     "peer-client/cli": ["common", "peer-client/app"],
     "peer-client/oneshot": ["common", "peer-client/app", "peer-client/cli"],
     "peer-client/tui": ["common", "peer-client/app"],
-    "peer-client/transfer": ["common", "peer-client/app", "peer-client/chat", "peer-client/state"],
+    "peer-client/transfer": ["common", "proto", "peer-client/app", "peer-client/chat", "peer-client/state"],
     # main.cc and what it is assembled from wire everything of their own program.
     "control-server": ["common", "proto", "control-server"],
     "udp-relay": ["common", "proto", "udp-relay"],

@@ -1,0 +1,324 @@
+// Two transfer desks with frames carried between them by hand, and a peer that lies.
+#include <gmock/gmock.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/text.h"
+#include "common/crypto/os_random.h"
+#include "p2p/v1/chat.pb.h"
+#include "peer-client/transfer/transfer_desk.h"
+
+namespace p2p::client {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+class Scratch {
+ public:
+  Scratch() {
+    std::string name = ::testing::TempDir() + "/transfer.XXXXXX";
+    EXPECT_NE(::mkdtemp(name.data()), nullptr);
+    path_ = name;
+  }
+  ~Scratch() { fs::remove_all(path_); }
+  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
+
+ private:
+  std::string path_;
+};
+
+struct Side {
+  Side(asio::io_context& loop, std::string own) : io(loop), name(std::move(own)) { Start(); }
+  void Start() {
+    desk.reset();
+    TransferDesk::Hooks hooks;
+    hooks.show = [this](Output o) { shown.push_back(std::move(o)); };
+    hooks.wake = [](const std::string&) {};
+    auto created =
+        TransferDesk::Create(io, clock, random, scratch / "state", scratch / "got", hooks);
+    ASSERT_TRUE(created.ok()) << created.status();
+    desk = *std::move(created);
+  }
+  std::vector<out::FileOffer> Offers() const { return All<out::FileOffer>(); }
+  out::Transfer Last() const {
+    const auto all = All<out::Transfer>();
+    return all.empty() ? out::Transfer() : all.back();
+  }
+  template <class T>
+  std::vector<T> All() const {
+    std::vector<T> out;
+    for (const Output& o : shown) {
+      if (const auto* t = std::get_if<T>(&o)) out.push_back(*t);
+    }
+    return out;
+  }
+  // What a user sees in the folder, and what not.
+  std::vector<std::string> Folder(bool hidden) const {
+    std::vector<std::string> out;
+    std::error_code none;
+    for (const auto& e : fs::directory_iterator(scratch / "got", none)) {
+      const std::string file = e.path().filename();
+      if ((file[0] == '.') == hidden) out.push_back(file);
+    }
+    std::sort(out.begin(), out.end());
+    return out;
+  }
+
+  asio::io_context& io;
+  std::string name;
+  Scratch scratch;
+  SystemClock clock;
+  crypto::OsRandom random;
+  std::vector<Output> shown;
+  std::unique_ptr<TransferDesk> desk;
+};
+
+class TransferTest : public ::testing::Test {
+ protected:
+  TransferTest() { Open(); }
+  void Open() {
+    alice_.desk->OnOpen("bob");
+    bob_.desk->OnOpen("alice");
+  }
+  void Close() {
+    alice_.desk->OnClosed("bob");
+    bob_.desk->OnClosed("alice");
+  }
+  // Until nothing moves, or so many chunks went over.
+  void Pump(int chunks = 1'000'000) {
+    for (bool moved = true; moved && chunks > 0;) {
+      io_.restart();
+      moved = io_.poll() > 0;
+      moved = Carry(alice_, "bob", bob_, "alice", chunks) || moved;
+      moved = Carry(bob_, "alice", alice_, "bob", chunks) || moved;
+    }
+  }
+  bool Carry(Side& from, const char* to_name, Side& to, const char* from_name, int& chunks) {
+    v1::ChatFrame frame;
+    if (chunks == 0 || !from.desk->Lane(to_name)->NextFrame(frame)) return false;
+    if (frame.has_file_chunk()) {
+      --chunks;
+      carried_ += frame.file_chunk().data().size();
+    }
+    EXPECT_TRUE(to.desk->Lane(from_name)->OnFrame(frame)) << frame.ShortDebugString();
+    return true;
+  }
+  std::string File(const std::string& name, size_t size) {
+    const std::string path = alice_.scratch / name;
+    std::ofstream(path) << std::string(size, 'x') << size;
+    return path;
+  }
+  // A frame of a peer that keeps to nothing; false: the connection would end.
+  bool Lie(const v1::ChatFrame& frame) { return bob_.desk->Lane("alice")->OnFrame(frame); }
+  v1::ChatFrame OfferFrame(const std::string& name, uint64_t size,
+                           const std::string& content = "") {
+    v1::ChatFrame frame;
+    auto& offer = *frame.mutable_file_offer();
+    offer.set_file_id(std::string(15, 'i') + static_cast<char>('a' + lies_++));
+    offer.set_name(name);
+    offer.set_size(size);
+    offer.set_sha256(ToString(crypto::Sha256(AsBytes(content))));
+    return frame;
+  }
+  v1::ChatFrame Chunk(const v1::ChatFrame& offer, uint64_t offset, const std::string& data) {
+    v1::ChatFrame frame;
+    frame.mutable_file_chunk()->set_file_id(offer.file_offer().file_id());
+    frame.mutable_file_chunk()->set_offset(offset);
+    frame.mutable_file_chunk()->set_data(data);
+    return frame;
+  }
+  void AcceptLast() {
+    ASSERT_TRUE(bob_.desk->Accept(bob_.Offers().back().id).ok());
+    io_.restart();
+    io_.poll();
+  }
+
+  asio::io_context io_;
+  Side alice_{io_, "alice"};
+  Side bob_{io_, "bob"};
+  uint64_t carried_ = 0;
+  int lies_ = 0;
+};
+
+TEST_F(TransferTest, OnlyWhatWasAcceptedComes) {
+  ASSERT_TRUE(alice_.desk->Offer("bob", File("a.txt", 200'000)).ok());
+  Pump();
+  ASSERT_EQ(bob_.Offers().size(), 1u);
+  EXPECT_EQ(carried_, 0u);
+  EXPECT_THAT(bob_.Folder(false), IsEmpty());
+  ASSERT_TRUE(bob_.desk->Accept("").ok());
+  Pump();
+  EXPECT_EQ(bob_.Last().state, "done");
+  EXPECT_EQ(alice_.Last().state, "done");
+  EXPECT_THAT(bob_.Folder(false), ElementsAre("a.txt"));
+  EXPECT_THAT(bob_.Folder(true), IsEmpty());
+}
+
+TEST_F(TransferTest, ACutCostsNoMoreThanWhatWasOnItsWay) {
+  ASSERT_TRUE(alice_.desk->Offer("bob", File("a.bin", 5'000'000)).ok());
+  Pump();
+  ASSERT_TRUE(bob_.desk->Accept("").ok());
+  for (int cut = 0; cut < 10; ++cut) {
+    Pump(6);
+    Close();
+    if (cut == 3) alice_.Start();
+    if (cut == 6) bob_.Start();
+    Open();
+  }
+  Pump();
+  ASSERT_EQ(bob_.Last().state, "done");
+  EXPECT_EQ(fs::file_size(bob_.Last().path), 5'000'007u);
+  EXPECT_EQ(carried_, 5'000'007u) << "everything carried was written before the cut";
+}
+
+TEST_F(TransferTest, APartThatIsNotWhatItWasIsSentAnew) {
+  ASSERT_TRUE(alice_.desk->Offer("bob", File("a.bin", 1'000'000)).ok());
+  Pump();
+  ASSERT_TRUE(bob_.desk->Accept("").ok());
+  Pump(6);
+  Close();
+  ASSERT_EQ(bob_.Folder(true).size(), 1u);
+  std::fstream part(bob_.scratch / "got/" + bob_.Folder(true)[0], std::ios::in | std::ios::out);
+  part.seekp(1000) << "tampered";
+  part.close();
+  Open();
+  Pump();
+  ASSERT_EQ(bob_.Last().state, "done");
+  EXPECT_EQ(fs::file_size(bob_.Last().path), 1'000'007u);
+}
+
+TEST_F(TransferTest, TwoFilesShareTheWay) {
+  ASSERT_TRUE(alice_.desk->Offer("bob", File("a", 1'000'000)).ok());
+  ASSERT_TRUE(alice_.desk->Offer("bob", File("b", 1'000'000)).ok());
+  Pump();
+  for (const auto& offer : bob_.Offers()) ASSERT_TRUE(bob_.desk->Accept(offer.id).ok());
+  Pump(12);
+  for (const auto& entry : bob_.desk->List().entries) {
+    EXPECT_GE(entry.bytes, 5u * 65536) << entry.name;
+  }
+  Pump();
+  EXPECT_THAT(bob_.Folder(false), ElementsAre("a", "b"));
+}
+
+TEST_F(TransferTest, NothingIsOverwrittenAndNoLinkFollowed) {
+  fs::create_directories(bob_.scratch / "got");
+  std::ofstream(bob_.scratch / "got/a.txt") << "mine";
+  const std::string target = bob_.scratch / "victim";
+  std::ofstream(target) << "mine";
+  fs::create_symlink(target, bob_.scratch / "got/a (2).txt");
+  ASSERT_TRUE(alice_.desk->Offer("bob", File("a.txt", 10)).ok());
+  Pump();
+  ASSERT_TRUE(bob_.desk->Accept("").ok());
+  Pump();
+  EXPECT_THAT(bob_.Last().path, HasSubstr("a (3).txt"));
+  EXPECT_EQ(fs::file_size(target), 4u);
+  // A link where the part would be.
+  ASSERT_TRUE(alice_.desk->Offer("bob", File("b.txt", 10)).ok());
+  Pump();
+  fs::create_symlink(target, bob_.scratch / ("got/." + bob_.Offers().back().id + ".part"));
+  EXPECT_FALSE(bob_.desk->Accept("").ok());
+  EXPECT_EQ(fs::file_size(target), 4u);
+}
+
+TEST_F(TransferTest, HostileNamesEndInTheFolderOrNowhere) {
+  for (const char* name :
+       {"../../escape", "/etc/cron.d/x", "..", "", "a\x1b[2Jb", "\u202egpj.exe"}) {
+    const auto offer = OfferFrame(name, 0);
+    ASSERT_TRUE(Lie(offer));
+    if (bob_.Offers().empty() || bob_.desk->List().entries.empty()) continue;
+    (void)bob_.desk->Accept(HexEncode(AsBytes(offer.file_offer().file_id())));
+    io_.restart();
+    io_.poll();
+  }
+  EXPECT_THAT(bob_.Folder(false), ElementsAre("a[2Jb", "escape", "gpj.exe", "x"));
+  EXPECT_FALSE(fs::exists(bob_.scratch / "escape"));
+}
+
+TEST_F(TransferTest, SizesAndHashesThatLieLeaveNothing) {
+  auto offer = OfferFrame("short", 10, "0123456789");
+  ASSERT_TRUE(Lie(offer));
+  AcceptLast();
+  EXPECT_TRUE(Lie(Chunk(offer, 0, std::string(11, 'x'))));
+  EXPECT_EQ(bob_.Last().state, "failed");
+  EXPECT_THAT(bob_.Last().reason, HasSubstr("more came than was announced"));
+  offer = OfferFrame("other", 10, "0123456789");
+  ASSERT_TRUE(Lie(offer));
+  AcceptLast();
+  EXPECT_TRUE(Lie(Chunk(offer, 0, "9876543210")));
+  EXPECT_EQ(bob_.Last().state, "failed");
+  EXPECT_THAT(bob_.Last().reason, HasSubstr("SHA-256"));
+  EXPECT_THAT(bob_.Folder(false), IsEmpty());
+  EXPECT_THAT(bob_.Folder(true), IsEmpty());
+}
+
+TEST_F(TransferTest, AnOfferThatDoesNotFitIsRefusedBeforeAnythingIsWritten) {
+  ASSERT_TRUE(Lie(OfferFrame("huge", uint64_t{1} << 40)));
+  const absl::Status refused = bob_.desk->Accept("");
+  EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted) << refused;
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("not enough room"));
+  EXPECT_THAT(bob_.Folder(true), IsEmpty());
+  EXPECT_EQ(bob_.desk->List().entries[0].state, "offered") << "there may be room later";
+}
+
+TEST_F(TransferTest, WhatBreaksTheProtocolEndsTheConnection) {
+  const auto offer = OfferFrame("a", 100);
+  ASSERT_TRUE(Lie(offer));
+  EXPECT_TRUE(Lie(Chunk(offer, 0, "early"))) << "content before it was accepted is dropped";
+  AcceptLast();
+  EXPECT_FALSE(Lie(Chunk(offer, 5, "gap")));
+  EXPECT_FALSE(Lie(Chunk(offer, 0, "")));
+  v1::ChatFrame ack;
+  ack.mutable_file_ack()->set_file_id(offer.file_offer().file_id());
+  EXPECT_FALSE(Lie(ack)) << "an acknowledgement of what it sends itself";
+  v1::ChatFrame no_id;
+  no_id.mutable_file_offer()->set_file_id("short");
+  EXPECT_FALSE(Lie(no_id));
+  auto long_name = OfferFrame(std::string(201, 'n'), 1);
+  EXPECT_FALSE(Lie(long_name));
+  EXPECT_THAT(bob_.Folder(false), IsEmpty());
+}
+
+TEST_F(TransferTest, OffersHaveABound) {
+  for (size_t i = 0; i < TransferDesk::kMostOpen + 5; ++i) {
+    auto offer = OfferFrame(absl::StrCat("f", i), 1);
+    offer.mutable_file_offer()->set_file_id(absl::StrCat(std::string(14, 'i'), 10 + i));
+    EXPECT_TRUE(Lie(offer));
+  }
+  EXPECT_EQ(bob_.Offers().size(), TransferDesk::kMostOpen);
+  v1::ChatFrame refusal;
+  ASSERT_TRUE(bob_.desk->Lane("alice")->NextFrame(refusal));
+  EXPECT_THAT(refusal.file_cancel().reason(), HasSubstr("too many"));
+}
+
+TEST_F(TransferTest, NobodyTouchesTheFilesOfAnother) {
+  const auto offer = OfferFrame("a", 10, "0123456789");
+  ASSERT_TRUE(Lie(offer));
+  AcceptLast();
+  v1::ChatFrame cancel;
+  cancel.mutable_file_cancel()->set_file_id(offer.file_offer().file_id());
+  EXPECT_TRUE(bob_.desk->Lane("mallory")->OnFrame(cancel));
+  EXPECT_TRUE(bob_.desk->Lane("mallory")->OnFrame(Chunk(offer, 0, "0123456789")));
+  EXPECT_EQ(bob_.desk->List().entries[0].state, "running");
+  EXPECT_EQ(bob_.desk->List().entries[0].bytes, 0u);
+}
+
+TEST(TransferProgressTest, ToldOnceASecondWithASmoothRate) {
+  TransferProgress progress;
+  MonoTime now{1h};
+  progress.Start(1000, now);
+  EXPECT_FALSE(progress.Advance(2000, now + 500ms));
+  EXPECT_TRUE(progress.Advance(5000, now + 2s));
+  EXPECT_DOUBLE_EQ(progress.rate(), 2000);
+  EXPECT_TRUE(progress.Advance(5000, now + 3s));
+  EXPECT_DOUBLE_EQ(progress.rate(), 1200);
+}
+
+}  // namespace
+}  // namespace p2p::client
