@@ -306,7 +306,7 @@ void ChatManager::Impl::OnEnded(LinkConnection& connection, SessionEnd end, std:
   link->short_connections = was_short ? link->short_connections + 1 : 0;
   if (link->short_connections <= 1) return StartDialling(*link, timing_.dial_total);
   const Duration pause = Duration(1s) * (1 << std::min(link->short_connections, 5));
-  RedialLater(*link, std::min(pause, kRedialPause));
+  RedialLater(*link, std::min(pause, kRedialSoon));
 }
 
 }  // namespace p2p::client

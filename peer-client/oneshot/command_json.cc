@@ -32,6 +32,9 @@ struct Renderer {
   Json operator()(const cmd::Msg& c) const {
     return {{"cmd", "msg"}, {"peer", c.peer}, {"text", c.text}};
   }
+  Json operator()(const cmd::SendFile& c) const {
+    return {{"cmd", "sendfile"}, {"peer", c.peer}, {"path", c.path}};
+  }
   Json operator()(const cmd::Broadcast& c) const {
     Json json{{"cmd", "broadcast"}, {"text", c.text.value_or("")}};
     if (c.ttl_s > 0) json["ttl_s"] = c.ttl_s;

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <utility>
 
 #include "CLI/CLI.hpp"
@@ -29,6 +30,7 @@ constexpr std::pair<absl::string_view, Verb> kVerbs[] = {
     {"list", Verb::kList},
     {"request", Verb::kRequest},
     {"send", Verb::kSend},
+    {"send-file", Verb::kSendFile},
     {"broadcast", Verb::kBroadcast},
     {"broadcast-status", Verb::kBroadcastStatus},
     {"broadcast-revoke", Verb::kBroadcastRevoke},
@@ -129,6 +131,13 @@ void AddOneShotOptions(CLI::App& app, Verb verb, OneShotLine& line) {
       app.add_option("--wait", line.wait_s, "seconds to wait for the answer (default 90)")
           ->check(CLI::Range(0.0, 1e6));
       return;
+    case Verb::kSendFile:
+      app.add_option("PEER", line.name, "username")->required();
+      app.add_option("PATH", line.text, "the file")->required();
+      app.add_option("--wait", line.wait_s,
+                     "seconds without any progress, the answer included (default 90); then exit 6")
+          ->check(CLI::Range(0.0, 1e6));
+      return;
     case Verb::kBroadcast:
       app.add_option("TEXT", line.text, "- for stdin")->required();
       app.add_option("--ttl", line.ttl_s, "seconds for which newcomers get it (default 1800)")
@@ -186,7 +195,10 @@ absl::StatusOr<TaskSpec> ResolveTask(Verb verb, const OneShotLine& line) {
   if (verb == Verb::kWatch && line.form == "json") {
     return absl::InvalidArgumentError("watch prints many events: -o text or -o jsonl");
   }
-  if (spec.text == "-") {
+  if (verb == Verb::kSendFile) {  // A client beside this one has its own working directory.
+    std::error_code error;
+    spec.text = std::filesystem::absolute(spec.text, error).string();
+  } else if (spec.text == "-") {
     P2P_ASSIGN_OR_RETURN(std::string text, ReadStdin(false));
     spec.text = std::string(absl::StripSuffix(text, "\n"));
   }

@@ -77,6 +77,10 @@ std::string ResultText(const Json& event) {
   if (name == "request_outcome") {
     return absl::StrCat(Line(event, "outcome"), " ", Line(event, "peer"), "\n");
   }
+  if (name == "transfer") {
+    return absl::StrCat(Line(event, "state"), " ", Line(event, "peer"), " ", Line(event, "name"),
+                        "\n");
+  }
   if (name == "receipt") {
     return absl::StrCat(Line(event, "state"), " ", Line(event, "peer"), " ", Line(event, "id"),
                         "\n");

@@ -145,17 +145,16 @@ void SocketServer::SendAll(const std::string& line) {
   for (const uint64_t id : ids) Send(id, line);
 }
 
+template <class... T>
+static bool IsOneOf(const Output& output) {
+  return (std::holds_alternative<T>(output) || ...);
+}
+
 bool IsAnswer(const Output& output) {
   if (const auto* receipt = std::get_if<out::Receipt>(&output)) return receipt->state == "queued";
-  return std::holds_alternative<out::Error>(output) ||
-         std::holds_alternative<out::SignedUp>(output) ||
-         std::holds_alternative<out::LoggedIn>(output) ||
-         std::holds_alternative<out::Active>(output) ||
-         std::holds_alternative<out::RequestSent>(output) ||
-         std::holds_alternative<out::BroadcastSent>(output) ||
-         std::holds_alternative<out::BroadcastStatus>(output) ||
-         std::holds_alternative<out::Identity>(output) ||
-         std::holds_alternative<out::Penalties>(output);
+  return IsOneOf<out::Error, out::SignedUp, out::LoggedIn, out::Active, out::RequestSent,
+                 out::BroadcastSent, out::BroadcastStatus, out::Identity, out::Penalties, out::Path,
+                 out::Outbox, out::Requests, out::Blocked, out::Transfers>(output);
 }
 
 }  // namespace p2p::client::oneshot

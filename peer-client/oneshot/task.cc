@@ -85,6 +85,8 @@ void Task::Start(bool logged_in, MonoTime now) {
     case Verb::kSend:  // A conversation that is there needs neither server nor approval.
       message_ordered_ = true;
       return Order(cmd::Msg{spec_.name, spec_.text});
+    case Verb::kSendFile:
+      return Order(cmd::SendFile{spec_.name, spec_.text});
     case Verb::kBroadcast:
       if (spec_.dry_run) return Order(cmd::List{});
       return Order(cmd::Broadcast{spec_.text, spec_.ttl_s});
@@ -153,6 +155,7 @@ void Task::OnEvent(const Json& event, MonoTime now) {
     if (name == "broadcast_sent") return OnBroadcastSent(event, now);
     if (name == "broadcast_status") return OnGoalStatus(event, now);
   }
+  if (name == "transfer" && spec_.verb == Verb::kSendFile) return OnTransfer(event, now);
   if (spec_.verb != Verb::kRequest && spec_.verb != Verb::kSend) return;
   if (name == "request_sent") return OnRequestSent(event, now);
   if (name == "request_outcome") {
@@ -186,7 +189,7 @@ void Task::OnRetry(const Json& event) {
   if (reason != "limited" && place_ == Place::kAlone) {
     const int attempt = SmallNumber(event, "attempt");
     // The message goes to a peer that is known: it needs no server.
-    const bool needless = spec_.verb == Verb::kSend && !message_id_.empty();
+    const bool needless = !message_id_.empty() || !file_id_.empty();
     const bool over = connected_ ? spec_.verb != Verb::kWatch && attempt > kTriesWhenLost
                                  : SmallNumber(event, "of") == 0;
     if (over && !needless) {
@@ -280,6 +283,25 @@ void Task::OnReceipt(const Json& event, MonoTime now) {
   }
 }
 
+void Task::OnTransfer(const Json& event, MonoTime now) {
+  const std::string id = Text(event, "id");
+  if (file_id_.empty()) {
+    // Told to everybody; the first one that is being prepared for this peer is ours.
+    const bool ours = Text(event, "direction") == "out" && Text(event, "state") == "preparing" &&
+                      Key(Text(event, "peer")) == Key(spec_.name);
+    if (!ours) return;
+    file_id_ = id;
+    peer_ = Text(event, "peer");
+    connect_by_.reset();
+  }
+  if (id != file_id_) return;
+  const std::string state = Text(event, "state");
+  answer_by_ = now + spec_.wait;
+  if (state == "done") return Finish(event);
+  if (state == "cancelled") return Fail(ExitCode::kDenied, "CANCELLED", Text(event, "reason"));
+  if (state == "failed") Fail(ExitCode::kError, "ABORTED", Text(event, "reason"));
+}
+
 void Task::OnBroadcastSent(const Json& event, MonoTime now) {
   if (!broadcast_id_.empty() || (place_ == Place::kBeside && !Flag(event, "answer"))) return;
   broadcast_id_ = Text(event, "id");
@@ -335,6 +357,10 @@ void Task::OnTimer(MonoTime now) {
     return Fail(ExitCode::kExpired, "EXPIRED",
                 absl::StrCat(got_so_far_.empty() ? "nobody is known to" : got_so_far_,
                              " have it so far; it stays on its way. Its id: ", broadcast_id_));
+  }
+  if (!file_id_.empty()) {
+    return Fail(ExitCode::kExpired, "EXPIRED",
+                absl::StrCat(peer_, " has not got it yet; it goes on when both clients run"));
   }
   if (!message_id_.empty()) {
     return Fail(ExitCode::kExpired, "EXPIRED",

@@ -24,6 +24,7 @@ enum class Verb {
   kList,
   kRequest,
   kSend,
+  kSendFile,
   kBroadcast,
   kBroadcastStatus,
   kBroadcastRevoke,
@@ -43,9 +44,10 @@ struct DeliveryGoal {
 struct TaskSpec {
   Verb verb = Verb::kList;
   std::string name;     // Username, peer or broadcast id.
-  std::string text;     // Message, announcement or reason.
+  std::string text;     // Message, announcement or reason; of send-file the path.
   SecretText password;  // signup and login.
-  // For the approval and the receipt of request and send, and for the goal of broadcast.
+  // For the approval and the receipt of request and send, for the goal of broadcast, and from the
+  // last progress of send-file.
   Duration wait = 90s;
   uint32_t ttl_s = 0;                // broadcast; 0: the longest.
   std::optional<DeliveryGoal> goal;  // broadcast; not set: sent is enough.
@@ -94,6 +96,7 @@ class Task {
   void OnOutcome(const std::string& outcome, MonoTime now);
   void OnOpen(const std::string& peer);
   void OnReceipt(const nlohmann::ordered_json& event, MonoTime now);
+  void OnTransfer(const nlohmann::ordered_json& event, MonoTime now);
   void OnBroadcastSent(const nlohmann::ordered_json& event, MonoTime now);
   void OnPreview(const nlohmann::ordered_json& active);
   void OnGoalStatus(const nlohmann::ordered_json& event, MonoTime now);
@@ -120,6 +123,7 @@ class Task {
   bool approved_ = false;
   bool message_ordered_ = false;
   std::string message_id_;
+  std::string file_id_;  // send-file
   // What came before the answer that says whom it is about; bounded.
   std::map<std::string, std::string> early_outcomes_;
   std::set<std::string> open_;

@@ -179,6 +179,43 @@ def test_offers_outlive_restarts(world):
     alice.expect("transfer", state="done", id=got["id"])
 
 
+def test_a_one_shot_sends_beside_a_client_and_alone(world):
+    server, alice, bob = pair(world)
+    source = world.path("report.txt")
+    digest = make_file(source, 300_000)
+    command = [os.path.join(world.bin, "peer-client"), "send-file", "--server", f"127.0.0.1:{server.port}", "--data-dir", alice.data_dir,
+               "bob", "report.txt", "-o", "json"]
+
+    def send(wait="30"):
+        return subprocess.Popen([*command, "--wait", wait], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=world.dir)
+
+    def finish(run):
+        out, err = run.communicate(timeout=60)
+        return run.returncode, out, err
+    run = send()
+    got = bob.expect("file_offer", timeout=30)
+    bob.send(cmd="accept-file", id=got["id"])
+    equal(sha256(bob.expect("transfer", state="done")["path"]), digest, "content")
+    equal(finish(run)[0], 0, "exit code beside a client")
+    run = send()
+    got = bob.expect("file_offer", timeout=30)
+    bob.send(cmd="cancel_file", id=got["id"])
+    equal(finish(run)[0], 5, "exit code when it is declined")
+    run = send("1")
+    bob.expect("file_offer", timeout=30)
+    equal(finish(run)[0], 6, "exit code when nobody answers")
+    alice.send(cmd="quit")
+    alice.wait()
+    server.kill()  # It needs nobody.
+    bob.drain()
+    run = send()
+    got = bob.expect("file_offer", timeout=30)
+    bob.send(cmd="accept-file", id=got["id"])
+    bob.expect("transfer", state="done", id=got["id"])
+    code, out, err = finish(run)
+    equal(code, 0, f"exit code alone ({err})")
+
+
 def test_a_file_that_changes_is_not_sent(world):
     _, alice, bob = pair(world)
     source = world.path("changing.bin")
