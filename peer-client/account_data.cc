@@ -37,6 +37,7 @@ void AccountData::Close() {
   broadcasts_.reset();
   chats_.reset();
   files_.reset();
+  history_.reset();
   blocked_.reset();
 }
 
@@ -48,6 +49,8 @@ ChatCallbacks AccountData::MakeCallbacks() {
     hooks_.show(out::ChatOpen{opened.peer, opened.path, opened.reopened, opened.identity});
   };
   callbacks.on_message = [this](const ChatReceived& received) {
+    Note({HistoryEntry::Kind::kIn, received.peer, received.id.Hex(), received.sent_at,
+          received.text});
     const bool shown = hooks_.show(out::Chat{received.peer, received.id.Hex(), received.text,
                                              received.sent_at, received.replayed});
     if (chats_ && shown) chats_->MarkShown(received.peer, received.id);
@@ -92,6 +95,7 @@ absl::StatusOr<uint16_t> AccountData::Open(const Session& session) {
                        BroadcastReceiver::Create({absl::StrCat(directory, "/broadcasts"), timing_},
                                                  loop_, clock_, random_, *this));
   P2P_ASSIGN_OR_RETURN(BlockList blocked, BlockList::Open(absl::StrCat(directory, "/blocked")));
+  OpenHistory(absl::StrCat(directory, "/history.db"));
   account_ = session.user_id;
   server_ = server;
   blocked_ = std::move(blocked);
@@ -123,6 +127,7 @@ absl::Status AccountData::Introduce(const event::Introduction& introduction,
 absl::StatusOr<std::string> AccountData::Send(const std::string& peer, const std::string& text) {
   if (!chats_) return absl::FailedPreconditionError("no account is open");
   P2P_ASSIGN_OR_RETURN(const MessageId id, chats_->Send(peer, text));
+  Note({HistoryEntry::Kind::kOut, peer, id.Hex(), clock_.Wall(), text});
   return id.Hex();
 }
 
@@ -200,6 +205,62 @@ absl::Status AccountData::PauseFile(const std::string& id, bool on) {
 }
 out::Transfers AccountData::Files() { return files_ ? files_->List() : out::Transfers(); }
 
+// History -------------------------------------------------------------------------------------
+
+void AccountData::OpenHistory(const std::string& path) {
+  if (hooks_.history_life <= Duration::zero()) return client::History::RemoveFile(path);
+  auto history = client::History::Open(path);
+  if (history.ok()) {
+    const auto life = std::chrono::duration_cast<WallTime::duration>(hooks_.history_life);
+    if (const absl::Status old = (*history)->Forget(clock_.Wall() - life); !old.ok()) {
+      LogWarning("history_not_shortened", {{"error", old.message()}});
+    }
+    history_ = *std::move(history);
+  } else {
+    hooks_.show(out::Notice{std::string(history.status().message())});
+  }
+}
+
+void AccountData::Note(const HistoryEntry& entry) {
+  if (history_ == nullptr) return;
+  const absl::Status added = history_->Add(entry);
+  if (!added.ok()) LogWarning("history_failed", {{"error", added.message()}});
+}
+
+namespace {
+
+absl::Status NoHistory() {
+  return absl::FailedPreconditionError("no history is kept: history_days is 0");
+}
+
+out::History Shown(const std::vector<HistoryEntry>& entries) {
+  out::History out;
+  for (const HistoryEntry& e : entries) {
+    out.entries.push_back({std::string(HistoryKindName(e.kind)), e.peer, e.id, e.at, e.text});
+  }
+  return out;
+}
+
+}  // namespace
+
+absl::StatusOr<out::History> AccountData::History(const std::string& peer, size_t most) {
+  if (history_ == nullptr) return NoHistory();
+  P2P_ASSIGN_OR_RETURN(const auto entries, history_->Newest(peer, most));
+  return Shown(entries);
+}
+
+absl::StatusOr<out::History> AccountData::SearchHistory(const std::string& text) {
+  if (history_ == nullptr) return NoHistory();
+  P2P_ASSIGN_OR_RETURN(const auto entries, history_->Search(text, client::History::kMost));
+  return Shown(entries);
+}
+
+absl::StatusOr<out::Exported> AccountData::ExportHistory(const std::string& path) {
+  if (history_ == nullptr) return NoHistory();
+  P2P_ASSIGN_OR_RETURN(const size_t lines, history_->Export(path));
+  return out::Exported{path, lines};
+}
+
 // Broadcasts ----------------------------------------------------------------------------------
 
 void AccountData::Attach(const event::Attached& attached, const Session& session) {
@@ -275,6 +336,8 @@ void AccountData::OnRevoked(const event::BroadcastRevoked& revoked) {
 }
 
 void AccountData::OnBroadcast(const BroadcastMessage& message) {
+  Note({HistoryEntry::Kind::kBroadcast, message.sender_name, message.id.Hex(), message.sent_at,
+        message.text});
   const bool shown = hooks_.show(
       out::Broadcast{message.id.Hex(), message.sender_name, message.sent_at, message.expires_at,
                      message.text, std::string(BroadcastViaName(message.via)), message.replayed});

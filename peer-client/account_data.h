@@ -17,12 +17,14 @@
 #include "peer-client/chat/chat_manager.h"
 #include "peer-client/state/block_list.h"
 #include "peer-client/state/data_directory.h"
+#include "peer-client/state/history.h"
 #include "peer-client/transfer/transfer_desk.h"
 
 namespace p2p::client {
 
 class AccountData final : public PeerPort,
                           public FilePort,
+                          public HistoryPort,
                           public BroadcastPort,
                           private BroadcastListener {
  public:
@@ -32,6 +34,7 @@ class AccountData final : public PeerPort,
     std::function<bool(Output)> show;
     std::function<std::string()> fingerprint;                       // Of the server in use.
     std::function<std::optional<net::IpAddress>()> server_address;  // While connected.
+    Duration history_life{};                                        // Zero: none is kept.
     std::string downloads;                                          // Where received files go.
   };
   // Everything outlives it; on the loop's thread.
@@ -59,6 +62,10 @@ class AccountData final : public PeerPort,
   absl::Status PauseFile(const std::string& id, bool on) override;
   out::Transfers Files() override;
 
+  absl::StatusOr<out::History> History(const std::string& peer, size_t most) override;
+  absl::StatusOr<out::History> SearchHistory(const std::string& text) override;
+  absl::StatusOr<out::Exported> ExportHistory(const std::string& path) override;
+
   void Attach(const event::Attached& attached, const Session& session) override;
   void RelayRestarted(const event::RelayRestarted& restarted) override;
   absl::Status OnChannelBroadcast(const event::Broadcast& broadcast) override;
@@ -70,6 +77,8 @@ class AccountData final : public PeerPort,
   void OnUdpState(UdpState state) override;
   void OnJournalFailed(const absl::Status& status) override;
   ChatCallbacks MakeCallbacks();
+  void OpenHistory(const std::string& path);
+  void Note(const HistoryEntry& entry);
   void StartRelay();
   void CancelRelayStart();
 
@@ -82,6 +91,7 @@ class AccountData final : public PeerPort,
   Bytes account_;  // User id of the open account.
   std::string server_;
   std::optional<BlockList> blocked_;
+  std::unique_ptr<client::History> history_;  // Null: switched off.
   std::unique_ptr<TransferDesk> files_;
   std::unique_ptr<ChatManager> chats_;
   std::unique_ptr<BroadcastReceiver> broadcasts_;

@@ -106,6 +106,7 @@ class Client final : public ControlEvents, public StatePort {
     hooks.fingerprint = [this] { return fingerprint_; };
     hooks.server_address = [this] { return ServerIp(); };
     hooks.downloads = options.downloads;
+    hooks.history_life = options.history_life;
     account_ = std::make_unique<AccountData>(loop_, directory, options_.timing, clock, random,
                                              std::move(hooks));
     random_ = &random;
@@ -122,8 +123,9 @@ class Client final : public ControlEvents, public StatePort {
     if (task_face_ && task_face_->fresh()) saved.reset();
     MakeControl();
     MakeMux();
-    model_ = std::make_unique<AppModel>(AppContext{*control_, *account_, *account_, *account_,
-                                                   *this, *mux_, *random_, app_options_});
+    model_ =
+        std::make_unique<AppModel>(AppContext{*control_, *account_, *account_, *account_, *account_,
+                                              *this, *mux_, *random_, app_options_});
     if (plain_face_) plain_face_->SetModel(*model_);
     WatchSignals();
     mux_->SetModel(*model_);

@@ -37,9 +37,10 @@ struct ClientOptions {
   std::string server_fingerprint;  // Empty: the known one.
   std::string ca_pem;              // Empty: fingerprints decide.
   bool trust_on_first_use = false;
-  bool take_over = true;                 // Attach in place of another client of the account.
-  std::string downloads;                 // Folder for received files.
-  std::vector<std::string> auto_accept;  // accept.auto of the file.
+  bool take_over = true;  // Attach in place of another client of the account.
+  Duration history_life = std::chrono::hours(24 * 365);  // Zero: none is kept.
+  std::string downloads;                                 // Folder for received files.
+  std::vector<std::string> auto_accept;                  // accept.auto of the file.
   config::Timing timing;
 };
 

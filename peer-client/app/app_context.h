@@ -30,6 +30,7 @@ struct AppContext {
   ControlPort& control;
   PeerPort& peers;
   FilePort& files;
+  HistoryPort& history;
   BroadcastPort& broadcasts;
   StatePort& state;
   OutputSink& out;

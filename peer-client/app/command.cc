@@ -4,6 +4,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/config/duration.h"
 
@@ -80,6 +81,18 @@ Command ParseApprove(absl::string_view rest) {
   return cmd::Approve{second.empty() ? "" : first, *duration};
 }
 
+Command ParseHistory(absl::string_view rest) {
+  cmd::History out;
+  const absl::string_view first = TakeWord(rest);
+  const absl::string_view second = TakeWord(rest);
+  const bool number_first = absl::SimpleAtoi(first, &out.most);
+  if (!number_first) out.peer = std::string(first);
+  const bool bad = (!second.empty() && (number_first || !absl::SimpleAtoi(second, &out.most))) ||
+                   out.most == 0 || !rest.empty();
+  if (bad) return Usage("/history [NAME] [COUNT]");
+  return out;
+}
+
 Command ParseIdentity(absl::string_view name, absl::string_view rest) {
   const std::string peer(TakeWord(rest));
   const bool confirm = name == "/verify" && absl::EqualsIgnoreCase(TakeWord(rest), "ok");
@@ -122,6 +135,15 @@ Command ParseSlash(absl::string_view line) {
   if (name == "/verify" || name == "/trust") return ParseIdentity(name, rest);
   if (name == "/path") return cmd::Path{std::string(TakeWord(rest))};
   if (name == "/outbox") return cmd::Outbox{std::string(TakeWord(rest))};
+  if (name == "/history") return ParseHistory(rest);
+  if (name == "/search") {
+    if (rest.empty()) return Usage("/search TEXT");
+    return cmd::Search{std::string(rest)};
+  }
+  if (name == "/export") {
+    if (rest.empty()) return Usage("/export PATH");
+    return cmd::Export{std::string(rest)};
+  }
   if (name == "/requests") return cmd::Requests{};
   if (name == "/blocked") return cmd::Blocked{};
   if (name == "/block" || name == "/unblock") {

@@ -92,6 +92,18 @@ struct Block {
   bool on = true;
 };
 struct Blocked {};
+// What was said, with one peer or with all (empty).
+struct History {
+  std::string peer;
+  uint32_t most = 50;
+};
+struct Search {
+  std::string text;
+};
+// All of the history as JSON lines, into a new file.
+struct Export {
+  std::string path;
+};
 struct SendFile {
   std::string peer;
   std::string path;
@@ -123,8 +135,8 @@ using Command =
                  cmd::Deny, cmd::Cancel, cmd::Msg, cmd::Verify, cmd::Trust, cmd::HangUp, cmd::Path,
                  cmd::Outbox, cmd::Requests, cmd::Block, cmd::Blocked, cmd::Broadcast,
                  cmd::BroadcastStatus, cmd::BroadcastRevoke, cmd::Penalties, cmd::SendFile,
-                 cmd::AcceptFile, cmd::FileControl, cmd::Files, cmd::Focus, cmd::Help, cmd::Quit,
-                 cmd::Bad>;
+                 cmd::AcceptFile, cmd::FileControl, cmd::Files, cmd::History, cmd::Search,
+                 cmd::Export, cmd::Focus, cmd::Help, cmd::Quit, cmd::Bad>;
 
 // Reads "/request bob hello". Anything that is not a known command, or lacks an argument, is Bad
 // with a message that says what is expected. Pure.

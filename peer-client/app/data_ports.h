@@ -55,6 +55,15 @@ class FilePort {
   virtual out::Transfers Files() = 0;
 };
 
+// What was said. FailedPrecondition: history is switched off.
+class HistoryPort {
+ public:
+  virtual ~HistoryPort() = default;
+  virtual absl::StatusOr<out::History> History(const std::string& peer, size_t most) = 0;
+  virtual absl::StatusOr<out::History> SearchHistory(const std::string& text) = 0;
+  virtual absl::StatusOr<out::Exported> ExportHistory(const std::string& path) = 0;
+};
+
 // Broadcasts, over UDP and the channel, for one account.
 class BroadcastPort {
  public:

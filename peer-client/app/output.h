@@ -177,6 +177,21 @@ struct Transfer {
 struct Transfers {
   std::vector<Transfer> entries;
 };
+// What was said, oldest first.
+struct History {
+  struct Entry {
+    std::string kind;  // in, out, broadcast.
+    std::string peer;
+    std::string id;
+    WallTime at;
+    std::string text;
+  };
+  std::vector<Entry> entries;
+};
+struct Exported {
+  std::string path;
+  uint64_t lines = 0;
+};
 // What was shown as Broadcast was taken back.
 struct BroadcastRevoked {
   std::string id;
@@ -250,9 +265,9 @@ using Output =
                  out::Active, out::PeerRequest, out::RequestSent, out::RequestOutcome,
                  out::ChatOpen, out::Identity, out::Path, out::Outbox, out::Requests, out::Blocked,
                  out::Chat, out::Receipt, out::ChatClosed, out::FileOffer, out::Transfer,
-                 out::Transfers, out::Broadcast, out::BroadcastRevoked, out::BroadcastSent,
-                 out::BroadcastStatus, out::BroadcastProgress, out::Penalties, out::Penalised,
-                 out::Error, out::Prompt, out::PromptDone, out::Notice, out::Help>;
+                 out::Transfers, out::History, out::Exported, out::Broadcast, out::BroadcastRevoked,
+                 out::BroadcastSent, out::BroadcastStatus, out::BroadcastProgress, out::Penalties,
+                 out::Penalised, out::Error, out::Prompt, out::PromptDone, out::Notice, out::Help>;
 
 // Where the model's output goes: a face. Must not call the model back before returning.
 class OutputSink {

@@ -30,6 +30,15 @@ bool TalkDesk::Run(const Command& command, Now now) {
           [&](const cmd::SendFile& c) { return SendFile(c), true; },
           [&](const cmd::AcceptFile& c) { return Check(context_.files.AcceptFile(c.id)), true; },
           [&](const cmd::FileControl& c) { return ControlFile(c), true; },
+          [&](const cmd::History& c) {
+            return ShowOrFail(context_.history.History(c.peer, c.most)), true;
+          },
+          [&](const cmd::Search& c) {
+            return ShowOrFail(context_.history.SearchHistory(c.text)), true;
+          },
+          [&](const cmd::Export& c) {
+            return ShowOrFail(context_.history.ExportHistory(c.path)), true;
+          },
           [&](const cmd::Files&) { return context_.out.Show(context_.files.Files()), true; },
           [](const auto&) { return false; }},
       command);

@@ -210,6 +210,24 @@ Json Render(const out::Transfers& o) {
   for (const auto& entry : o.entries) j["transfers"].push_back(TransferFields(entry));
   return j;
 }
+Json Render(const out::History& o) {
+  Json j = Event("history");
+  j["lines"] = Json::array();
+  for (const auto& entry : o.entries) {
+    j["lines"].push_back({{"kind", entry.kind},
+                          {"peer", entry.peer},
+                          {"id", entry.id},
+                          {"sent_at", FormatRfc3339(entry.at)},
+                          {"text", entry.text}});
+  }
+  return j;
+}
+Json Render(const out::Exported& o) {
+  Json j = Event("exported");
+  j["path"] = o.path;
+  j["lines"] = o.lines;
+  return j;
+}
 Json Render(const out::Broadcast& o) {
   Json j = Event("broadcast");
   j["id"] = o.id;
@@ -385,6 +403,13 @@ Command Build(const std::string& name, Fields& f) {
   if (name == "accept-file" || name == "accept_file") {
     return f.Checked(cmd::AcceptFile{f.Required("id")});
   }
+  if (name == "history") {
+    cmd::History history{f.Optional("peer"), f.Small("most", 1000)};
+    if (history.most == 0) history.most = 50;
+    return f.Checked(std::move(history));
+  }
+  if (name == "search") return f.Checked(cmd::Search{f.Required("text")});
+  if (name == "export") return f.Checked(cmd::Export{f.Required("path")});
   if (name == "files") return cmd::Files{};
   using What = cmd::FileControl::What;
   if (name == "cancel_file") return f.Checked(cmd::FileControl{What::kCancel, f.Required("id")});
@@ -460,7 +485,9 @@ std::string DiagnosticText(const Output& output) {
     return "commands: signup login logout list request approve deny cancel requests block unblock "
            "blocked msg outbox "
            "path verify trust hangup broadcast "
-           "penalties sendfile accept-file files cancel_file pause_file resume_file quit";
+           "penalties sendfile accept-file files cancel_file pause_file resume_file history search "
+           "export "
+           "quit";
   }
   return "";
 }

@@ -29,6 +29,7 @@ constexpr absl::string_view kHelp =
     "  /path NAME, /outbox          how you are connected; what has not arrived\n"
     "  /sendfile NAME PATH, /accept-file, /decline-file, /files   files; /pause-file, "
     "/resume-file\n"
+    "  /history [NAME] [COUNT], /search TEXT, /export PATH   what was said\n"
     "  /verify NAME                 be sure that NAME is who you think; /trust NAME: a new key\n"
     "  /login, /signup, /logout     accounts; passwords are asked for and never shown\n"
     "  /penalties                   what you were penalised for, and what to do\n"
@@ -302,6 +303,22 @@ struct Renderer {
       absl::StrAppend(&text, Line(entry.id.substr(0, 8)), "  ", (*this)(entry));
     }
     return text;
+  }
+  std::string operator()(const out::History& o) const {
+    if (o.entries.empty()) return Info("Nothing was found.");
+    std::string text;
+    for (const auto& entry : o.entries) {
+      const std::string peer = entry.peer.empty() ? "anonymous" : Line(entry.peer);
+      const std::string who = entry.kind == "out"         ? absl::StrCat("<you to ", peer, "> ")
+                              : entry.kind == "broadcast" ? absl::StrCat("[", peer, "] ")
+                                                          : absl::StrCat("<", peer, "> ");
+      absl::StrAppend(&text, LocalTime(entry.at, "%Y-%m-%d %H:%M"), " ", who,
+                      RenderUntrusted(entry.text), "\n");
+    }
+    return text;
+  }
+  std::string operator()(const out::Exported& o) const {
+    return Info(absl::StrCat(o.lines, " lines are in ", Line(o.path), "."));
   }
   std::string operator()(const out::Broadcast& o) const {
     const std::string from =

@@ -134,6 +134,22 @@ class FakeFiles final : public FilePort {
   absl::Status answer;
 };
 
+class FakeHistory final : public HistoryPort {
+ public:
+  absl::StatusOr<out::History> History(const std::string& peer, size_t most) override {
+    calls.push_back(absl::StrCat("history ", peer, " ", most));
+    return out::History{};
+  }
+  absl::StatusOr<out::History> SearchHistory(const std::string& text) override {
+    calls.push_back(absl::StrCat("search ", text));
+    return out::History{};
+  }
+  absl::StatusOr<out::Exported> ExportHistory(const std::string& path) override {
+    return absl::FailedPreconditionError(absl::StrCat("history is off: ", path));
+  }
+  std::vector<std::string> calls;
+};
+
 class FakeBroadcasts final : public BroadcastPort {
  public:
   void Attach(const event::Attached&, const Session&) override { ++attached; }
@@ -187,7 +203,7 @@ struct ClientWorld {
   explicit ClientWorld(AppOptions app_options = {}, uint64_t seed = 1)
       : options(std::move(app_options)), random(seed) {
     model = std::make_unique<AppModel>(
-        AppContext{control, peers, files, broadcasts, state, sink, random, options});
+        AppContext{control, peers, files, history, broadcasts, state, sink, random, options});
   }
   Now now() const { return {mono, wall}; }
   // Moves time, waking the model whenever it asked for it.
@@ -243,6 +259,7 @@ struct ClientWorld {
   FakeControl control;
   FakePeers peers;
   FakeFiles files;
+  FakeHistory history;
   FakeBroadcasts broadcasts;
   FakeState state;
   RecordingSink sink;
