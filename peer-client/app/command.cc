@@ -83,13 +83,13 @@ Command ParseApprove(absl::string_view rest) {
 
 Command ParseHistory(absl::string_view rest) {
   cmd::History out;
-  const absl::string_view first = TakeWord(rest);
-  const absl::string_view second = TakeWord(rest);
-  const bool number_first = absl::SimpleAtoi(first, &out.most);
-  if (!number_first) out.peer = std::string(first);
-  const bool bad = (!second.empty() && (number_first || !absl::SimpleAtoi(second, &out.most))) ||
-                   out.most == 0 || !rest.empty();
-  if (bad) return Usage("/history [NAME] [COUNT]");
+  absl::string_view count = TakeWord(rest);
+  if (!count.empty() && !absl::ascii_isdigit(static_cast<unsigned char>(count[0]))) {
+    out.peer = std::string(count);
+    count = TakeWord(rest);
+  }
+  const bool legal = count.empty() || (absl::SimpleAtoi(count, &out.most) && out.most > 0);
+  if (!legal || !rest.empty()) return Usage("/history [NAME] [COUNT]");
   return out;
 }
 

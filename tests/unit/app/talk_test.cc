@@ -352,18 +352,47 @@ TEST(PenaltyTest, TheCoolDownIsWaitedForAndANewLogInReplacesTheWaitingOne) {
   EXPECT_THAT(world.control.calls, ElementsAre("login alice second"));
 }
 
-TEST(CommandTest, UnknownOnesAndFilesAreAnsweredAtOnce) {
+TEST(CommandTest, UnknownOnesAreAnsweredAtOnce) {
   ClientWorld world;
   world.model->Start(true, std::nullopt, world.now());
   world.Line("/nonsense");
-  world.Line("/sendfile bob /tmp/x");
   EXPECT_EQ(world.Shown<out::Error>()[0].code, "BAD_COMMAND");
-  EXPECT_EQ(world.Shown<out::Error>()[1].code, "UNIMPLEMENTED");
   world.Line("/msg bob \xff");
-  EXPECT_EQ(world.Shown<out::Error>()[2].code, "BAD_COMMAND");
+  EXPECT_EQ(world.Shown<out::Error>()[1].code, "BAD_COMMAND");
   EXPECT_THAT(world.peers.sent, IsEmpty());
   world.Line("/quit");
   EXPECT_EQ(world.model->exit_code(), ExitCode::kOk);
+}
+
+// They work on the conversations from the disk: nothing is held until there is a server.
+TEST(CommandTest, FilesAndHistoryNeedNoServer) {
+  ClientWorld world;
+  world.model->Start(true, std::nullopt, world.now());
+  world.Line("/sendfile bob /tmp/with a space");
+  world.Line("/accept-file 1234");
+  world.Line("/pause-file");
+  world.Line("/resume-file 1234");
+  world.Line("/decline-file 1234");
+  EXPECT_THAT(world.files.calls, ElementsAre("send bob /tmp/with a space", "accept 1234", "pause ",
+                                             "resume 1234", "cancel 1234"));
+  world.Line("/sendfile carol /tmp/x");
+  EXPECT_EQ(world.Shown<out::Error>()[0].code, "NO_CONVERSATION");
+  world.files.answer = absl::NotFoundError("no such file");
+  world.Line("/accept-file");
+  EXPECT_EQ(world.Shown<out::Error>()[1].code, "NOT_FOUND");
+  for (const char* line : {"/history", "/history 5", "/history bob", "/history bob 7"}) {
+    world.Line(line);
+  }
+  world.Line("/search two words");
+  EXPECT_THAT(world.history.calls, ElementsAre("history  50", "history  5", "history bob 50",
+                                               "history bob 7", "search two words"));
+  for (const char* line :
+       {"/history bob seven", "/history 0", "/search", "/export", "/sendfile bob"}) {
+    world.Line(line);
+    EXPECT_EQ(world.Shown<out::Error>().back().code, "BAD_COMMAND") << line;
+  }
+  world.Line("/export /tmp/x");
+  EXPECT_EQ(world.Shown<out::Error>().back().code, "FAILED_PRECONDITION");
 }
 
 }  // namespace
