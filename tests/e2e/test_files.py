@@ -228,6 +228,46 @@ def test_a_file_that_changes_is_not_sent(world):
     equal(visible(bob), [], "files")
 
 
+def test_the_disk_fills_up(world):
+    folder = world.path("small")
+    os.mkdir(folder)
+    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=320m", "none", folder], capture_output=True, text=True)
+    if mount.returncode != 0:
+        raise harness.Skip(f"no file system can be mounted: {mount.stderr.strip()}")
+    try:
+        server = world.server()
+        alice = world.member(server, "alice", *FAST)
+        bob = world.member(server, "bob", *FAST, "--downloads", folder)
+        introduce(alice, bob)
+        source = world.path("big.bin")
+        make_file(source, 100 << 20)
+        got = offer(alice, bob, source)
+        bob.send(cmd="accept-file", id=got["id"])  # 256 MiB are left to the rest of the machine.
+        check("not enough room" in bob.expect("error", code="RESOURCE_EXHAUSTED")["message"], "says why")
+        equal(os.listdir(folder), [], "files")
+        make_file(source, 50 << 20)
+        got = offer(alice, bob, source)
+        bob.send(cmd="accept-file", id=got["id"])
+        bob.send(cmd="pause_file", id=got["id"])
+        bob.expect("transfer", state="paused", id=got["id"])
+        with open(os.path.join(folder, "filler"), "wb", buffering=0) as filler:
+            try:
+                while True:
+                    filler.write(bytes(1 << 16))
+            except OSError:
+                pass
+        bob.send(cmd="resume_file", id=got["id"])
+        check("No space left" in bob.expect("transfer", state="failed", id=got["id"])["reason"], "says why")
+        check("No space left" in alice.expect("transfer", state="cancelled", id=got["id"])["reason"], "says why")
+        equal(os.listdir(folder), ["filler"], "files")
+        alice.send(cmd="msg", peer="bob", text="pity")
+        bob.expect("chat", text="pity")
+    finally:
+        for client in world.processes:
+            client.kill()
+        subprocess.run(["umount", "-l", folder], check=False)
+
+
 def test_no_room_is_said_before_anything_is_written(world):
     _, alice, bob = pair(world)
     source = world.path("huge.bin")
