@@ -153,6 +153,21 @@ absl::Status AccountData::TrustKey(const std::string& peer) {
   return chats_->Trust(peer);
 }
 
+bool AccountData::AnyWaiting() {
+  if (!chats_) return false;
+  const auto peers = chats_->Peers();
+  return std::any_of(peers.begin(), peers.end(),
+                     [&](const std::string& peer) { return !chats_->IsOpen(peer); });
+}
+
+void AccountData::Found(const std::vector<out::ActiveClient>& clients) {
+  if (!chats_) return;
+  for (const auto& client : clients) {
+    const auto ip = net::IpAddress::Parse(client.ip_address);
+    if (ip) chats_->SetFound(client.username, *ip);
+  }
+}
+
 absl::StatusOr<out::Path> AccountData::Path(const std::string& peer) {
   if (!chats_) return absl::NotFoundError("no account is open");
   P2P_ASSIGN_OR_RETURN(PathInfo info, chats_->Path(peer));

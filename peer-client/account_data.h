@@ -51,6 +51,8 @@ class AccountData final : public PeerPort,
   absl::StatusOr<out::Identity> Identity(const std::string& peer) override;
   absl::Status MarkVerified(const std::string& peer) override;
   absl::Status TrustKey(const std::string& peer) override;
+  bool AnyWaiting() override;
+  void Found(const std::vector<out::ActiveClient>& clients) override;
   absl::StatusOr<out::Path> Path(const std::string& peer) override;
   absl::StatusOr<out::Outbox> Outbox(const std::string& peer) override;
   absl::Status SetBlocked(const std::string& name, bool blocked) override;

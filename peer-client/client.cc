@@ -403,15 +403,17 @@ class Client final : public ControlEvents, public StatePort {
     if (!model_) {
       face().Show(output);
     } else {
-      model_->OnPeerOutput(std::move(output));
+      const bool closed = std::holds_alternative<out::ChatClosed>(output);
+      model_->OnPeerOutput(std::move(output), ReadClocks());
+      if (closed && !exit_code_) WakeModel();
     }
     if (plain_face_) plain_face_->Refresh();
-    if (task_face_ && !exit_code_) WakeTask();
+    if (task_face_ && !exit_code_) WakeModel();
     return !task_face_ || task_face_->shows_events();
   }
 
-  // What came outside a turn may have given the task something to do.
-  void WakeTask() {
+  // What came outside a turn may have given the task or the model something to do.
+  void WakeModel() {
     asio::post(loop_, [this] {
       if (!exit_code_) Turn([](Now) {});
     });

@@ -134,6 +134,7 @@ void AppModel::OnList(Outcome<std::vector<out::ActiveClient>> result, Now now) {
   } else {
     auto& clients = std::get<std::vector<out::ActiveClient>>(result);
     requests_.SetActive(clients, now.mono);
+    context_.peers.Found(clients);
     if (!silent) context_.out.Show(out::Active{std::move(clients)});
   }
   current_.reset();
@@ -206,6 +207,7 @@ void AppModel::OnChannelEvent(const ChannelEvent& channel_event, Now now) {
       Overload{
           [&](const event::Attached& attached) {
             session_.OnAttached(attached, now);
+            refind_.Begin(now.mono);
             queue_.ReleaseHeld();
             Pump(now);
           },
@@ -275,13 +277,14 @@ void AppModel::AfterSessionChange(Now now) {
   Pump(now);
 }
 
-void AppModel::OnPeerOutput(Output output) {
+void AppModel::OnPeerOutput(Output output, Now now) {
   if (const auto* opened = std::get_if<out::ChatOpen>(&output)) {
     if (context_.options.plain && focus_.empty()) focus_ = opened->peer;
   }
   const auto* closed = std::get_if<out::ChatClosed>(&output);
   const bool ends_focus = closed && absl::EqualsIgnoreCase(closed->peer, focus_);
   if (ends_focus) focus_.clear();
+  if (closed) refind_.Begin(now.mono);
   context_.out.Show(output);
 }
 

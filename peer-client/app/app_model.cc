@@ -320,7 +320,8 @@ std::optional<MonoTime> AppModel::NextDeadline() const {
   std::optional<MonoTime> next = session_.NextDeadline();
   // While a call is under way its answer comes first.
   const auto progress = session_.attached() && !current_ ? progress_.NextDeadline() : std::nullopt;
-  for (const auto& other : {queue_.NextDeadline(), progress}) {
+  const auto refind = session_.attached() ? refind_.NextDeadline() : std::nullopt;
+  for (const auto& other : {queue_.NextDeadline(), progress, refind}) {
     if (other && (!next || *other < *next)) next = other;
   }
   return next;
@@ -334,6 +335,12 @@ void AppModel::AskProgress(Now now) {
   context_.control.BroadcastStatus(*id);
 }
 
+void AppModel::AskWherePeersAre(Now now) {
+  if (!session_.attached() || input_ended_) return;
+  if (!refind_.TakeDue(now.mono, context_.peers.AnyWaiting())) return;
+  Enqueue(cmd::List{true}, now);
+}
+
 void AppModel::OnTimer(Now now) {
   for (const auto& expired : queue_.TakeExpired(now.mono)) {
     const AnswerScope scope(answering_, expired.caller);
@@ -344,6 +351,7 @@ void AppModel::OnTimer(Now now) {
   session_.OnTimer(now);
   Pump(now);
   AskProgress(now);
+  AskWherePeersAre(now);
 }
 
 }  // namespace p2p::client

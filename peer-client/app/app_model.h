@@ -10,6 +10,7 @@
 #include "peer-client/app/broadcast_progress.h"
 #include "peer-client/app/command_queue.h"
 #include "peer-client/app/prompt_flow.h"
+#include "peer-client/app/refind.h"
 #include "peer-client/app/request_book.h"
 #include "peer-client/app/session_flow.h"
 #include "peer-client/app/talk_desk.h"
@@ -50,7 +51,7 @@ class AppModel {
   void OnChannelEnd(const CallError& error, Now now);
 
   // Conversations and received broadcasts: shown as they come.
-  void OnPeerOutput(Output output);
+  void OnPeerOutput(Output output, Now now);
 
   std::optional<MonoTime> NextDeadline() const;
   void OnTimer(Now now);
@@ -69,6 +70,7 @@ class AppModel {
   // False: there is none, and that was said.
   bool NameLastBroadcast(std::string& id);
   void AskProgress(Now now);
+  void AskWherePeersAre(Now now);
   void RunLocal(const Command& command, Now now);
   void SetFocus(std::string peer);
 
@@ -96,6 +98,7 @@ class AppModel {
   std::optional<uint64_t> answering_;
   std::string focus_;
   TalkDesk talk_;
+  Refind refind_;
   std::string last_broadcast_;  // Sent by this process.
   BroadcastProgress progress_;  // Plain face only.
   bool input_ended_ = false;

@@ -32,6 +32,11 @@ class PeerPort {
   virtual absl::StatusOr<out::Identity> Identity(const std::string& peer) = 0;
   virtual absl::Status MarkVerified(const std::string& peer) = 0;
   virtual absl::Status TrustKey(const std::string& peer) = 0;
+  // Some conversation has no connection now.
+  virtual bool AnyWaiting() = 0;
+  // Where the server sees active users now; conversations without a connection are dialled there,
+  // too.
+  virtual void Found(const std::vector<out::ActiveClient>& clients) = 0;
   // NotFound: no conversation with this peer.
   virtual absl::StatusOr<out::Path> Path(const std::string& peer) = 0;
   // Of one peer, or of all when it is empty.

@@ -397,6 +397,9 @@ absl::StatusOr<MessageId> ChatManager::Send(absl::string_view peer, absl::string
   return impl_->Send(peer, text);
 }
 void ChatManager::MarkShown(absl::string_view peer, MessageId id) { impl_->MarkShown(peer, id); }
+void ChatManager::SetFound(absl::string_view peer, const net::IpAddress& ip) {
+  impl_->SetFound(peer, ip);
+}
 void ChatManager::Wake(absl::string_view peer) { impl_->Wake(peer); }
 absl::Status ChatManager::HangUp(absl::string_view peer) { return impl_->HangUp(peer); }
 absl::StatusOr<PeerIdentity> ChatManager::Identity(absl::string_view peer) const {

@@ -142,6 +142,10 @@ class ChatManager {
   // The files of this peer have a frame to send.
   void Wake(absl::string_view peer);
 
+  // Where the server sees this peer now. Without a connection the peer is dialled there as well, by
+  // the same rules as the address of the introduction. Nothing for somebody without a conversation.
+  void SetFound(absl::string_view peer, const net::IpAddress& ip);
+
   // Ends the conversation; a new one needs a new approval. The peer is told when it is connected,
   // or when it next is. NotFound: no conversation with this peer.
   absl::Status HangUp(absl::string_view peer);

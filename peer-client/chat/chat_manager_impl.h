@@ -34,6 +34,7 @@ class ChatManager::Impl final : public LinkConnection::Owner,
   absl::StatusOr<MessageId> Send(absl::string_view peer, absl::string_view text);
   void MarkShown(absl::string_view peer, MessageId id);
   void Wake(absl::string_view peer);
+  void SetFound(absl::string_view peer, const net::IpAddress& ip);
   absl::Status HangUp(absl::string_view peer);
   absl::StatusOr<std::vector<OutgoingMessage>> Waiting(absl::string_view peer) const;
   absl::StatusOr<PeerIdentity> Identity(absl::string_view peer) const;
@@ -66,6 +67,7 @@ class ChatManager::Impl final : public LinkConnection::Owner,
   // Connections (link_traffic.cc).
   std::vector<uint16_t> PortsToTry() const;
   LinkConnection::Setup SetupFor(const Link& link, bool dialler, std::string path) const;
+  DialPlan PlanFor(const Link& link) const;
   void StartDialling(Link& link, Duration total);
   void RedialLater(Link& link, Duration pause);
   asio::awaitable<absl::Status> EstablishDialled(RequestId id, asio::ip::tcp::socket socket,

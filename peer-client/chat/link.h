@@ -5,6 +5,7 @@
 #include <asio/io_context.hpp>
 #include <asio/steady_timer.hpp>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "peer-client/chat/conversation.h"
@@ -65,7 +66,8 @@ struct Link {
   std::shared_ptr<LinkConnection> open;
   std::shared_ptr<LinkDialler> dialler;
   std::vector<std::string> tried;
-  asio::steady_timer expiry;  // End of the approval.
+  std::optional<net::IpAddress> found;  // Where the server saw the peer last.
+  asio::steady_timer expiry;            // End of the approval.
   asio::steady_timer redial;
   MonoTime lost_at;  // When it was last connected; at the start: then.
   MonoTime opened_at;

@@ -84,15 +84,39 @@ std::shared_ptr<LinkConnection> ChatManager::Impl::AddConnection(Link& link,
   return connection;
 }
 
+void ChatManager::Impl::SetFound(absl::string_view peer, const net::IpAddress& ip) {
+  Link* link = FindPeer(peer);
+  if (link == nullptr || link->found == ip) return;
+  link->found = ip;
+  if (link->connections() > 0 || ip == link->record.peer.observed) return;
+  if (link->dialler != nullptr) link->dialler->Stop();
+  StartDialling(*link, timing_.dial_total);
+}
+
+// The addresses of the introduction, and before them where the peer was seen since.
+DialPlan ChatManager::Impl::PlanFor(const Link& link) const {
+  const LocalView local{.addresses = LocalAddresses(), .listening_ports = {port()}};
+  DialPlan plan = PlanDial(link.record.me, link.record.peer, local);
+  if (!link.found || *link.found == link.record.peer.observed) return plan;
+  wire::IntroducedParty moved = link.record.peer;
+  moved.observed = *link.found;
+  moved.candidates.clear();
+  DialPlan first = PlanDial(link.record.me, moved, local);
+  for (const auto& address : plan.dial) {
+    if (std::ranges::find(first.dial, address) == first.dial.end()) first.dial.push_back(address);
+  }
+  first.refused.insert(first.refused.end(), plan.refused.begin(), plan.refused.end());
+  return first;
+}
+
 void ChatManager::Impl::StartDialling(Link& link, Duration total) {
   if (link.dialling() || link.connections() > 0) return;
   link.redial.cancel();
-  const LocalView local{.addresses = LocalAddresses(), .listening_ports = {port()}};
   const RequestId id = link.record.id;
   LinkDialler::Job job{.link = id,
                        .role = link.role(),
                        .knock_key = DeriveKnockKey(link.record.secret),
-                       .plan = PlanDial(link.record.me, link.record.peer, local),
+                       .plan = PlanFor(link),
                        .total = total};
   // The dialler is stopped before the manager goes, so both may keep `this`.
   link.dialler = std::make_shared<LinkDialler>(

@@ -155,5 +155,25 @@ def test_a_path_that_goes_silent_comes_back(world):
     print(f"        all lines there {time.monotonic() - since:.1f} s after the path", flush=True)
 
 
+def test_both_get_another_address(world):
+    """The server is up and sees where they are now; neither is where the introduction said."""
+    harness.need_namespaces()
+    places = world.network(["server", "alice", "bob"])
+    server = world.server(listen="[::]:4400", relay="[::]:4400", namespace=places["server"][0])
+    quick = ("--set", "timing.client_keepalive=2s", "--set", "timing.client_keepalive_timeout=2s")
+    people = {n: world.member(server, n, *FAST, *quick, host=places["server"][1], namespace=places[n][0]) for n in ("alice", "bob")}
+    introduce(*people.values())
+    for number, (name, (namespace, address)) in enumerate(list(places.items())[1:]):
+        world._ip("-n", namespace, "addr", "del", f"{address}/24", "dev", "eth0")
+        world._ip("-n", namespace, "addr", "add", f"10.44.0.{100 + number}/24", "dev", "eth0")
+    for name, person in people.items():
+        person.expect("chat_closed", timeout=30)
+        person.expect("logged_in", resumed=True, timeout=60)
+    people["alice"].send(cmd="msg", peer="bob", text="found you")
+    equal(people["bob"].expect("chat", timeout=60)["text"], "found you", "text")
+    people["alice"].send(cmd="path", peer="bob")
+    check("10.44.0.10" in people["alice"].expect("path", open=True)["path"], "over the new address")
+
+
 if __name__ == "__main__":
     harness.main(globals())

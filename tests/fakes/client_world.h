@@ -86,6 +86,10 @@ class FakePeers final : public PeerPort {
     return absl::FailedPreconditionError("has not changed");
   }
 
+  bool AnyWaiting() override { return waiting; }
+  void Found(const std::vector<out::ActiveClient>& clients) override {
+    for (const auto& c : clients) found.push_back(absl::StrCat(c.username, " ", c.ip_address));
+  }
   absl::StatusOr<out::Path> Path(const std::string& peer) override {
     if (peer != friend_name) return absl::NotFoundError("no conversation");
     out::Path path;
@@ -106,6 +110,8 @@ class FakePeers final : public PeerPort {
   }
   std::vector<std::string> Blocked() override { return blocked; }
 
+  bool waiting = false;
+  std::vector<std::string> found;
   std::vector<Duration> limits;
   std::vector<std::string> opened, sent, blocked;
   std::string friend_name = "bob";

@@ -126,5 +126,30 @@ TEST(ConsentTest, PathAndOutboxAreShownAlsoWithoutTheServer) {
   EXPECT_EQ(world.Shown<out::Outbox>().back().entries[0].text, "hello");
 }
 
+// Both sides may have another address: the server knows where they are now.
+TEST(RefindTest, WhoLostAPeerAsksTheServerWhereHeIsAndLessOftenAfterAWhile) {
+  ClientWorld world;
+  world.LogIn();
+  world.peers.waiting = true;
+  world.model->OnPeerOutput(out::ChatClosed{"bob", "the connection broke"}, world.now());
+  int lists = 0;
+  const MonoTime end = world.mono + 120s;
+  while (world.mono < end) {
+    world.Advance(1s);
+    if (world.control.calls.empty()) continue;
+    EXPECT_THAT(world.control.calls, ElementsAre("list"));
+    world.control.calls.clear();
+    world.model->OnList(std::vector<out::ActiveClient>{{"bob", "10.0.0.9"}}, world.now());
+    ++lists;
+  }
+  EXPECT_GE(lists, 4);
+  EXPECT_LE(lists, 8);
+  EXPECT_EQ(world.peers.found.front(), "bob 10.0.0.9");
+  EXPECT_THAT(world.Shown<out::Active>(), IsEmpty()) << "nobody asked to see it";
+  world.peers.waiting = false;
+  world.Advance(120s);
+  EXPECT_THAT(world.control.calls, IsEmpty());
+}
+
 }  // namespace
 }  // namespace p2p::client

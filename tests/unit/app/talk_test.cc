@@ -96,11 +96,12 @@ TEST(RequestTest, TypingYesInThePlainFaceApprovesTheWaitingRequest) {
 TEST(ChatTest, TextGoesToTheConversationInViewAndNeverWaitsForTheServer) {
   ClientWorld world(Plain());
   world.LogIn();
-  world.model->OnPeerOutput(out::ChatOpen{"bob", "dialled 10.0.0.7:4400", false, "unverified"});
+  world.model->OnPeerOutput(out::ChatOpen{"bob", "dialled 10.0.0.7:4400", false, "unverified"},
+                            world.now());
   world.model->OnChannelEnd(NoAnswer(), world.now());  // The server is gone.
   world.Line("hello bob");
   EXPECT_THAT(world.peers.sent, ElementsAre("hello bob"));
-  world.model->OnPeerOutput(out::ChatClosed{"bob", "bye"});
+  world.model->OnPeerOutput(out::ChatClosed{"bob", "bye"}, world.now());
   world.Line("hello?");
   EXPECT_THAT(world.peers.sent, ElementsAre("hello bob"));
 }
