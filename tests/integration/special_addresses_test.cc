@@ -105,7 +105,8 @@ TEST_F(SpecialAddressesTest, MappedFormsAreRefused) {
     ASSERT_NE(at, object.end());
     Bytes mapped(16, 0);
     mapped[10] = mapped[11] = 0xFF;
-    const auto inner = net::IpAddress::Parse(v4)->bytes();
+    const net::IpAddress inside = *net::IpAddress::Parse(v4);
+    const ByteView inner = inside.bytes();
     std::copy(inner.begin(), inner.end(), mapped.begin() + 12);
     std::copy(mapped.begin(), mapped.end(), at);
     EXPECT_EQ(
