@@ -72,6 +72,11 @@ class Town:
         states = {d["username"]: d["state"] for d in json.loads(run.stdout)["deliveries"]}
         return {n: state.removeprefix("delivered (").removesuffix(")") for n, state in states.items()}
 
+    def udp_is_back(self):
+        tries = iter(range(100))
+        wait_for("UDP is used again by everybody", lambda: set(self.broadcast(f"again {next(tries)}").values()) == {"udp"}, timeout=30)
+        self.nothing_twice()
+
     def nothing_twice(self):
         for name, person in self.people.items():
             times = collections.Counter(e["id"] for e in person.seen("broadcast"))
@@ -103,9 +108,7 @@ def test_udp_is_blocked_for_a_while(world):
     equal(set(town.broadcast("around the wall").values()), {"channel"}, "via while UDP is blocked")
     equal(set(town.broadcast(LARGE).values()), {"channel"}, "via while UDP is blocked, 60 KiB")
     town.mend()
-    tries = iter(range(100))
-    wait_for("UDP is used again by everybody", lambda: set(town.broadcast(f"again {next(tries)}").values()) == {"udp"}, timeout=30)
-    town.nothing_twice()
+    town.udp_is_back()
 
 
 def test_one_way_is_lost(world):
@@ -116,9 +119,7 @@ def test_one_way_is_lost(world):
     equal((via["alice"], via["bob"]), ("udp", "channel"), "via")
     check(via["carol"] in ("udp", "channel"), "she may have heard it over UDP before it came again over the channel")
     town.mend()
-    tries = iter(range(100))
-    wait_for("UDP is used again by everybody", lambda: set(town.broadcast(f"again {next(tries)}").values()) == {"udp"}, timeout=30)
-    town.nothing_twice()
+    town.udp_is_back()
 
 
 def test_nobody_can_send_at_all(world):
@@ -127,9 +128,7 @@ def test_nobody_can_send_at_all(world):
     town._iptables("server", "-A", "OUTPUT", "-p", "udp", "-j", "DROP")
     equal(set(town.broadcast("refused").values()), {"channel"}, "via")
     town._iptables("server", "-F", "OUTPUT")
-    tries = iter(range(100))
-    wait_for("UDP is used again by everybody", lambda: set(town.broadcast(f"again {next(tries)}").values()) == {"udp"}, timeout=30)
-    town.nothing_twice()
+    town.udp_is_back()
 
 
 if __name__ == "__main__":

@@ -86,6 +86,17 @@ def both(world, server, **where):
     return a, b
 
 
+def apart_without_a_server(world):
+    """Two who talk, each in a namespace, and the server gone: (places, alice, bob)."""
+    harness.need_namespaces()
+    places = world.network(["server", "alice", "bob"])
+    server = world.server(listen="[::]:4400", relay="[::]:4400", namespace=places["server"][0])
+    where = {n: {"host": places["server"][1], "namespace": places[n][0]} for n in ("alice", "bob")}
+    a, b = both(world, server, **where)
+    server.kill()
+    return places, a, b
+
+
 def check_lines(a, b):
     equal(b.seen, a.said, "what bob saw of alice")
     equal(a.seen, b.said, "what alice saw of bob")
@@ -113,12 +124,7 @@ def test_clients_die_again_and_again(world):
 
 
 def test_the_connection_is_cut_again_and_again(world):
-    harness.need_namespaces()
-    places = world.network(["server", "alice", "bob"])
-    server = world.server(listen="[::]:4400", relay="[::]:4400", namespace=places["server"][0])
-    where = {n: {"host": places["server"][1], "namespace": places[n][0]} for n in ("alice", "bob")}
-    a, b = both(world, server, **where)
-    server.kill()
+    places, a, b = apart_without_a_server(world)
     dice = random.Random(7)
     slowest = 0
     for cut in range(CUTS):
@@ -137,12 +143,7 @@ def test_the_connection_is_cut_again_and_again(world):
 
 
 def test_a_path_that_goes_silent_comes_back(world):
-    harness.need_namespaces()
-    places = world.network(["server", "alice", "bob"])
-    server = world.server(listen="[::]:4400", relay="[::]:4400", namespace=places["server"][0])
-    where = {n: {"host": places["server"][1], "namespace": places[n][0]} for n in ("alice", "bob")}
-    a, b = both(world, server, **where)
-    server.kill()
+    places, a, b = apart_without_a_server(world)
     a.say("before")
     world._ip("-n", places["bob"][0], "link", "set", "eth0", "down")
     for number in range(5):

@@ -59,7 +59,6 @@ TEST(FileNameTest, HostileNamesNeverLeaveTheFolder) {
   hostile.push_back(std::string("nul\0byte", 8));
   hostile.push_back(std::string(5000, 'x'));
   hostile.push_back(absl::StrCat(std::string(300, 'y'), ".", std::string(300, 'z')));
-  hostile.push_back(absl::StrCat("e", std::string(0, ' ')));
   for (int i = 0; i < 100; ++i)
     hostile.push_back(absl::StrCat(std::string(i * 3, 'a'), "ß漢\u0301"));
   ASSERT_GE(hostile.size(), 1000u);
