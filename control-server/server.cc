@@ -107,6 +107,7 @@ Server::Server(const ServerOptions& options, const Clock& clock, StoreQueue::Fat
             .connections = front_->connections(),
             .relay = relay_->port(),
             .find_relay = [this] { return relay_->endpoint(); }}),
+      inbound_(clock_, random_),
       broadcast_desk_(hub_thread_->io(), store_queue_, relay_->port(), identity_.broadcaster,
                       clock_, random_, options_.timing),
       broadcast_purger_(hub_thread_->io(), store_queue_, clock_, options_.timing),
@@ -123,7 +124,7 @@ Server::Server(const ServerOptions& options, const Clock& clock, StoreQueue::Fat
                        .timing = options_.timing},
       account_service_(account_context_, authenticator_),
       directory_service_(hub_, authenticator_),
-      peering_service_(authenticator_, hub_, clock_, options_.timing),
+      peering_service_(authenticator_, hub_, inbound_, clock_, options_.timing),
       broadcast_service_(authenticator_, broadcast_desk_, store_queue_, clock_, options_.timing),
       store_access_(store_queue_),
       running_(sessions_, hub_, broadcast_desk_, front_->connections(), max_connections_),
@@ -190,8 +191,9 @@ void Server::DropOldResumes() {
 void Server::Shutdown() {
   if (std::exchange(stopped_, true)) return;
   if (admin_socket_ != nullptr) admin_socket_->Shutdown(options_.timing.shutdown);
-  // Calls that wait for a hash end at once, so that the front has nothing to wait for.
+  // Calls that wait for a hash or a dial end at once, so that the front has nothing to wait for.
   hashes_.Stop();
+  inbound_.Stop();
   hub_.Shutdown();  // Clients hear why their channel ends.
   relay_->Stop();
   front_->Shutdown();

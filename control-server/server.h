@@ -73,6 +73,7 @@ class Server {
   std::unique_ptr<HubThread> hub_thread_;
   std::unique_ptr<RelayHost> relay_;
   Hub hub_;
+  InboundDesk inbound_;
   BroadcastDesk broadcast_desk_;
   BroadcastPurger broadcast_purger_;
   AccountContext account_context_;

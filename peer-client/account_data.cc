@@ -17,6 +17,20 @@ namespace {
 
 constexpr size_t kMostShown = 200;
 
+UdpPath PathOf(UdpState state) {
+  switch (state) {
+    case UdpState::kOff:
+      return UdpPath::kNone;
+    case UdpState::kRegistering:
+      return UdpPath::kTrying;
+    case UdpState::kWorking:
+      return UdpPath::kWorks;
+    case UdpState::kUnusable:
+      break;
+  }
+  return UdpPath::kBlocked;
+}
+
 }  // namespace
 
 AccountData::AccountData(asio::io_context& loop, const DataDirectory& directory,
@@ -35,6 +49,7 @@ AccountData::~AccountData() = default;
 void AccountData::Close() {
   CancelRelayStart();
   broadcasts_.reset();
+  udp_ = UdpPath::kNone;
   chats_.reset();
   files_.reset();
   history_.reset();
@@ -194,6 +209,10 @@ absl::Status AccountData::SetBlocked(const std::string& name, bool blocked) {
 
 std::vector<std::string> AccountData::Blocked() {
   return blocked_ ? blocked_->names() : std::vector<std::string>();
+}
+
+void AccountData::ExpectProbe(const Bytes& challenge) {
+  if (chats_) chats_->ExpectProbe(challenge);
 }
 
 // Files ---------------------------------------------------------------------------------------
@@ -363,6 +382,7 @@ void AccountData::OnBroadcast(const BroadcastMessage& message) {
 }
 
 void AccountData::OnUdpState(UdpState state) {
+  udp_ = PathOf(state);
   if (state == UdpState::kUnusable) {
     hooks_.show(
         out::Notice{"Broadcasts come over the server connection: datagrams do not get through."});

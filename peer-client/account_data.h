@@ -57,6 +57,7 @@ class AccountData final : public PeerPort,
   absl::StatusOr<out::Outbox> Outbox(const std::string& peer) override;
   absl::Status SetBlocked(const std::string& name, bool blocked) override;
   std::vector<std::string> Blocked() override;
+  void ExpectProbe(const Bytes& challenge) override;
 
   absl::StatusOr<std::string> SendFile(const std::string& peer, const std::string& path) override;
   absl::Status AcceptFile(const std::string& id) override;
@@ -73,6 +74,7 @@ class AccountData final : public PeerPort,
   absl::Status OnChannelBroadcast(const event::Broadcast& broadcast) override;
   void OnRevoked(const event::BroadcastRevoked& revoked) override;
   void Detach() override;
+  UdpPath Udp() override { return udp_; }
 
  private:
   void OnBroadcast(const BroadcastMessage& message) override;
@@ -101,6 +103,7 @@ class AccountData final : public PeerPort,
   asio::steady_timer relay_start_;
   uint64_t relay_starts_ = 0;  // A wait that was cancelled too late finds another number.
   Bytes broadcast_key_;
+  UdpPath udp_ = UdpPath::kNone;
   std::deque<out::BroadcastRevoked> shown_;  // The newest, should they be taken back.
 };
 

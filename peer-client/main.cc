@@ -27,7 +27,8 @@ ExitCode Main(int argc, char** argv) {
   AddClientOptions(app, line);
   app.footer(
       "\nOne command, then the end: peer-client signup|login|logout|list|request|send|broadcast|\n"
-      "broadcast-status|broadcast-revoke|watch [OPTIONS] …; peer-client COMMAND --help says more.");
+      "broadcast-status|broadcast-revoke|verify|watch|doctor [OPTIONS] …; peer-client COMMAND "
+      "--help says more.");
   if (argc > 1 && IsSubcommand(argv[1])) {
     InitLog(LogFormat::kText, LogLevel::kWarning);
     return RunOneShot(argc, argv);

@@ -120,6 +120,17 @@ void Hub::GetRequest(RequestId id, UserId caller,
   });
 }
 
+void Hub::FindChatAddress(CallerPtr caller,
+                          absl::AnyInvocable<void(std::optional<net::SocketAddress>)> done) {
+  Post([this, caller = std::move(caller), done = std::move(done)]() mutable {
+    const AttachedClient* const client = clients_.Find(caller->user);
+    if (client == nullptr || client->channel->caller->session() != caller->session()) {
+      return done(std::nullopt);
+    }
+    done(net::SocketAddress{client->channel->peer.ip, client->chat_port});
+  });
+}
+
 void Hub::OnChannelOpened(ChannelPtr channel) {
   Post([this, channel = std::move(channel)] {
     counters_.Add(HubCount::kChannels);

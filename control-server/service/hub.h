@@ -70,6 +70,10 @@ class Hub final : public PresenceView, public PenaltyView, public SessionEnder {
   void RequestPeer(RequestPeerOrder order, RequestPeerDone done);
   // `done(null)`: unknown, or not this caller's to see. The pointer is good during the call.
   void GetRequest(RequestId id, UserId caller, absl::AnyInvocable<void(const PeerRequest*)> done);
+  // Where the session's client accepts conversations, as the server sees it; nullopt when it is not
+  // attached. `done` runs on the hub thread.
+  void FindChatAddress(CallerPtr caller,
+                       absl::AnyInvocable<void(std::optional<net::SocketAddress>)> done);
   // Of a channel: opened once, then events one at a time (the hub asks for the next by
   // ChannelOutbox::Read), closed once.
   void OnChannelOpened(ChannelPtr channel);

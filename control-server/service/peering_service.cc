@@ -51,6 +51,58 @@ grpc::Status NoSuchRequest() {
   return grpc::Status(grpc::StatusCode::NOT_FOUND, "there is no such request");
 }
 
+v1::CheckInboundResponse::Result ToProto(Inbound result) {
+  switch (result) {
+    case Inbound::kReached:
+      return v1::CheckInboundResponse::REACHED;
+    case Inbound::kRefused:
+      return v1::CheckInboundResponse::REFUSED;
+    case Inbound::kNoAnswer:
+      return v1::CheckInboundResponse::NO_ANSWER;
+    case Inbound::kSomebodyElse:
+      break;
+  }
+  return v1::CheckInboundResponse::SOMEBODY_ELSE;
+}
+
+// One check under way: from a caller to where its client accepts conversations, to what came of
+// the dial. The reactor is finished exactly once.
+struct InboundCall {
+  InboundDesk& desk;
+  grpc::ServerUnaryReactor* reactor;
+  v1::CheckInboundResponse* response;
+  UserId user;
+  std::optional<crypto::InboundChallenge> challenge;  // nullopt: begin.
+
+  // On the hub thread.
+  void Go(const std::optional<net::SocketAddress>& at) {
+    if (!at) {
+      return Fail(
+          absl::FailedPreconditionError("open the ApprovalChannel with this session first"));
+    }
+    response->set_ip_address(at->ip.ToString());
+    response->set_port(at->port);
+    return challenge ? Dial(*at) : Begin();
+  }
+  void Begin() {
+    const auto begun = desk.Begin(user);
+    if (!begun.ok()) return Fail(begun.status());
+    response->set_challenge(begun->data(), begun->size());
+    reactor->Finish(grpc::Status::OK);
+  }
+  void Dial(const net::SocketAddress& at) {
+    if (const absl::Status taken = desk.Take(user, *challenge); !taken.ok()) return Fail(taken);
+    const bool queued = desk.Dial(
+        at, *challenge, [reactor = reactor, response = response](std::optional<Inbound> result) {
+          if (!result) return reactor->Finish(ToGrpc(absl::UnavailableError("busy; try again")));
+          response->set_result(ToProto(*result));
+          reactor->Finish(grpc::Status::OK);
+        });
+    if (!queued) Fail(RetryLaterError("too many checks at this moment", 5s));
+  }
+  void Fail(const absl::Status& why) { reactor->Finish(ToGrpc(why)); }
+};
+
 }  // namespace
 
 grpc::ServerUnaryReactor* PeeringService::RequestPeer(grpc::CallbackServerContext* context,
@@ -85,6 +137,25 @@ grpc::ServerUnaryReactor* PeeringService::GetRequest(grpc::CallbackServerContext
     response->set_reason(found->reason);
     reactor->Finish(grpc::Status::OK);
   });
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* PeeringService::CheckInbound(grpc::CallbackServerContext* context,
+                                                       const v1::CheckInboundRequest* request,
+                                                       v1::CheckInboundResponse* response) {
+  auto caller = CheckDevice(*context);
+  if (!caller.ok()) return FinishNow(context, ToGrpc(caller.status()));
+  InboundCall call{inbound_, nullptr, response, (*caller)->user, std::nullopt};
+  if (const std::string& shown = request->challenge(); !shown.empty()) {
+    if (shown.size() != crypto::InboundChallenge{}.size()) {
+      return FinishNow(context, ToGrpc(absl::InvalidArgumentError("challenge: 32 bytes")));
+    }
+    std::copy(shown.begin(), shown.end(), call.challenge.emplace().begin());
+  }
+  auto* const reactor = call.reactor = context->DefaultReactor();
+  hub_.FindChatAddress(
+      *std::move(caller),
+      [call](const std::optional<net::SocketAddress>& at) mutable { call.Go(at); });
   return reactor;
 }
 

@@ -200,6 +200,11 @@ void AppModel::OnPenalties(Outcome<out::Penalties> result, Now now) {
   Pump(now);
 }
 
+void AppModel::OnInbound(const Outcome<InboundInfo>& result, Now now) {
+  doctor_.OnInbound(result, now);
+  ShowDiagnosis(now);
+}
+
 // The channel ---------------------------------------------------------------------------------
 
 void AppModel::OnChannelEvent(const ChannelEvent& channel_event, Now now) {
@@ -207,6 +212,7 @@ void AppModel::OnChannelEvent(const ChannelEvent& channel_event, Now now) {
       Overload{
           [&](const event::Attached& attached) {
             session_.OnAttached(attached, now);
+            doctor_.OnAttached(attached, now);
             refind_.Begin(now.mono);
             queue_.ReleaseHeld();
             Pump(now);
@@ -260,6 +266,7 @@ void AppModel::OnChannelEnd(const CallError& error, Now now) {
 // The session may be gone, and the connection with it: nothing that depended on it goes on.
 void AppModel::AfterSessionChange(Now now) {
   if (!session_.attached()) {
+    doctor_.OnLost();
     requests_.CloseAll();
     requests_.ForgetList();
     if (session_.phase() != SessionFlow::Phase::kServed) {

@@ -19,7 +19,7 @@ bool NeedsServer(const Command& command) {
          Is<cmd::List>(command) || Is<cmd::Request>(command) || Is<cmd::Approve>(command) ||
          Is<cmd::Deny>(command) || Is<cmd::Cancel>(command) || Is<cmd::Broadcast>(command) ||
          Is<cmd::BroadcastStatus>(command) || Is<cmd::BroadcastRevoke>(command) ||
-         Is<cmd::Penalties>(command);
+         Is<cmd::Penalties>(command) || Is<cmd::Doctor>(command);
 }
 
 std::string Seconds(Duration d) {
@@ -33,7 +33,8 @@ AppModel::AppModel(const AppContext& context)
     : context_(context),
       session_(context),
       prompts_(context.out),
-      talk_(context_, requests_, focus_) {}
+      talk_(context_, requests_, focus_),
+      doctor_(context) {}
 
 void AppModel::Start(bool key_known, std::optional<Session> saved, Now now) {
   // Conversations go on before, and without, the server.
@@ -167,7 +168,7 @@ void AppModel::OnInputEnd(Now) {
 }
 
 void AppModel::FinishIfDone() {
-  if (!input_ended_ || exit_code() || current_ || !queue_.idle()) return;
+  if (!input_ended_ || exit_code() || current_ || !queue_.idle() || doctor_.running()) return;
   const auto phase = session_.phase();
   if (phase == SessionFlow::Phase::kWaiting && !session_.ever_connected()) {
     return session_.Stop(ExitCode::kUnreachable);
@@ -234,6 +235,7 @@ void AppModel::Run(ServerCommand command, Now now) {
     }
     return;
   }
+  if (Is<cmd::Doctor>(command.command)) return RunDoctor(command.caller, now);
   current_ = std::move(command);
   const Command& what = current_->command;
   if (const auto* signup = std::get_if<cmd::Signup>(&what)) {
@@ -314,6 +316,22 @@ void AppModel::AnswerRequest(const Command& command, Now now) {
   if (cancel) context_.control.Cancel(*id);
 }
 
+// Takes a while, and is in nobody's way meanwhile.
+void AppModel::RunDoctor(uint64_t caller, Now now) {
+  if (doctor_.running()) {
+    return Error(absl::StatusCode::kFailedPrecondition, "it is being looked at already");
+  }
+  doctor_.Begin(session_.hello(), caller, now);
+}
+
+void AppModel::ShowDiagnosis(Now now) {
+  auto found = doctor_.TakeResult(now);
+  if (!found) return;
+  const AnswerScope scope(answering_, doctor_.caller());
+  context_.out.Show(*std::move(found));
+  FinishIfDone();
+}
+
 // Time ----------------------------------------------------------------------------------------
 
 std::optional<MonoTime> AppModel::NextDeadline() const {
@@ -321,7 +339,7 @@ std::optional<MonoTime> AppModel::NextDeadline() const {
   // While a call is under way its answer comes first.
   const auto progress = session_.attached() && !current_ ? progress_.NextDeadline() : std::nullopt;
   const auto refind = session_.attached() ? refind_.NextDeadline() : std::nullopt;
-  for (const auto& other : {queue_.NextDeadline(), progress, refind}) {
+  for (const auto& other : {queue_.NextDeadline(), progress, refind, doctor_.NextDeadline()}) {
     if (other && (!next || *other < *next)) next = other;
   }
   return next;
@@ -352,6 +370,7 @@ void AppModel::OnTimer(Now now) {
   Pump(now);
   AskProgress(now);
   AskWherePeersAre(now);
+  ShowDiagnosis(now);
 }
 
 }  // namespace p2p::client

@@ -9,6 +9,7 @@
 #include "peer-client/app/app_context.h"
 #include "peer-client/app/broadcast_progress.h"
 #include "peer-client/app/command_queue.h"
+#include "peer-client/app/doctor.h"
 #include "peer-client/app/prompt_flow.h"
 #include "peer-client/app/refind.h"
 #include "peer-client/app/request_book.h"
@@ -47,6 +48,7 @@ class AppModel {
   void OnBroadcast(const Outcome<BroadcastInfo>& result, Now now);
   void OnBroadcastStatus(Outcome<out::BroadcastStatus> result, Now now);
   void OnPenalties(Outcome<out::Penalties> result, Now now);
+  void OnInbound(const Outcome<InboundInfo>& result, Now now);
   void OnChannelEvent(const ChannelEvent& event, Now now);
   void OnChannelEnd(const CallError& error, Now now);
 
@@ -81,6 +83,8 @@ class AppModel {
   void RunLogin(Now now);
   bool RunRequest(const cmd::Request& request, Now now);
   void AnswerRequest(const Command& command, Now now);
+  void RunDoctor(uint64_t caller, Now now);
+  void ShowDiagnosis(Now now);
   void Refuse(const ServerCommand& command, Now now);
 
   void Fail(const CallError& error, Now now);
@@ -99,6 +103,7 @@ class AppModel {
   std::string focus_;
   TalkDesk talk_;
   Refind refind_;
+  Doctor doctor_;
   std::string last_broadcast_;  // Sent by this process.
   BroadcastProgress progress_;  // Plain face only.
   bool input_ended_ = false;

@@ -112,6 +112,7 @@ Command ParseSlash(absl::string_view line) {
   if (name == "/logout") return cmd::Logout{};
   if (name == "/list") return cmd::List{};
   if (name == "/penalties") return cmd::Penalties{};
+  if (name == "/doctor") return cmd::Doctor{};
   if (name == "/approve" || name == "/accept") return ParseApprove(rest);
   if (name == "/deny") return cmd::Deny{std::string(TakeWord(rest))};
   if (name == "/cancel") return cmd::Cancel{std::string(TakeWord(rest))};

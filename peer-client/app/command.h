@@ -76,6 +76,8 @@ struct BroadcastRevoke {
 };
 // What one was penalised for.
 struct Penalties {};
+// What works between this client and its server.
+struct Doctor {};
 // How the conversation is carried, or what was tried.
 struct Path {
   std::string peer;  // Empty: the conversation in view.
@@ -134,9 +136,9 @@ using Command =
     std::variant<cmd::Signup, cmd::Login, cmd::Logout, cmd::List, cmd::Request, cmd::Approve,
                  cmd::Deny, cmd::Cancel, cmd::Msg, cmd::Verify, cmd::Trust, cmd::HangUp, cmd::Path,
                  cmd::Outbox, cmd::Requests, cmd::Block, cmd::Blocked, cmd::Broadcast,
-                 cmd::BroadcastStatus, cmd::BroadcastRevoke, cmd::Penalties, cmd::SendFile,
-                 cmd::AcceptFile, cmd::FileControl, cmd::Files, cmd::History, cmd::Search,
-                 cmd::Export, cmd::Focus, cmd::Help, cmd::Quit, cmd::Bad>;
+                 cmd::BroadcastStatus, cmd::BroadcastRevoke, cmd::Penalties, cmd::Doctor,
+                 cmd::SendFile, cmd::AcceptFile, cmd::FileControl, cmd::Files, cmd::History,
+                 cmd::Search, cmd::Export, cmd::Focus, cmd::Help, cmd::Quit, cmd::Bad>;
 
 // Reads "/request bob hello". Anything that is not a known command, or lacks an argument, is Bad
 // with a message that says what is expected. Pure.

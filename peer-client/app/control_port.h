@@ -67,6 +67,13 @@ struct BroadcastInfo {
   std::string id;
   WallTime expires_at;
 };
+// Whether the server could connect to this client.
+struct InboundInfo {
+  enum class Result { kBegun, kReached, kRefused, kNoAnswer, kSomebodyElse };
+  Result result = Result::kBegun;
+  Bytes challenge;      // To be shown by who connects; kBegun.
+  std::string address;  // What the server connects to.
+};
 struct Done {};
 
 using PeerNonce = std::array<uint8_t, 16>;
@@ -173,6 +180,8 @@ class ControlPort {
   virtual void BroadcastStatus(const std::string& id) = 0;  // -> OnBroadcastStatus
   virtual void RevokeBroadcast(const std::string& id) = 0;  // -> OnBroadcastStatus
   virtual void Penalties() = 0;                             // -> OnPenalties
+  // Begins a check with an empty challenge, goes on with the one that was answered. -> OnInbound
+  virtual void CheckInbound(const Bytes& challenge) = 0;
   // Opens the channel and sends Attach. -> OnChannelEvent..., OnChannelEnd once.
   virtual void Attach(uint16_t chat_port) = 0;
   // On an open channel; ignored without one.

@@ -44,6 +44,8 @@ class PeerPort {
   // Durable. Names without regard to case.
   virtual absl::Status SetBlocked(const std::string& name, bool blocked) = 0;
   virtual std::vector<std::string> Blocked() = 0;
+  // The server is about to connect to the chat port and to show this; it is answered, once.
+  virtual void ExpectProbe(const Bytes& challenge) = 0;
 };
 
 // Files of that account's conversations.
@@ -69,6 +71,9 @@ class HistoryPort {
   virtual absl::StatusOr<out::Exported> ExportHistory(const std::string& path) = 0;
 };
 
+// Whether broadcasts can come over UDP.
+enum class UdpPath { kTrying, kWorks, kBlocked, kNone };
+
 // Broadcasts, over UDP and the channel, for one account.
 class BroadcastPort {
  public:
@@ -80,6 +85,7 @@ class BroadcastPort {
   // Taken back: says so of what was shown.
   virtual void OnRevoked(const event::BroadcastRevoked& revoked) = 0;
   virtual void Detach() = 0;
+  virtual UdpPath Udp() = 0;
 };
 
 // The data directory, keyed by server.
@@ -100,6 +106,10 @@ enum class ExitCode {
   kIdentity = 4,
   kDenied = 5,
   kExpired = 6,
+  // Of doctor, besides kUnreachable and kIdentity.
+  kNoUdp = 10,
+  kNoInbound = 11,
+  kClockOff = 12,
   kConfig = 78,
 };
 

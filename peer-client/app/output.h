@@ -236,6 +236,15 @@ struct Penalties {
   };
   std::vector<Entry> entries;
 };
+// What works between this client and its server: server, identity, udp, inbound, clock.
+struct Doctor {
+  struct Check {
+    std::string check;
+    bool ok = false;
+    std::string detail;
+  };
+  std::vector<Check> checks;
+};
 struct Penalised {
   std::string reason;
   WallTime until;
@@ -267,7 +276,8 @@ using Output =
                  out::Chat, out::Receipt, out::ChatClosed, out::FileOffer, out::Transfer,
                  out::Transfers, out::History, out::Exported, out::Broadcast, out::BroadcastRevoked,
                  out::BroadcastSent, out::BroadcastStatus, out::BroadcastProgress, out::Penalties,
-                 out::Penalised, out::Error, out::Prompt, out::PromptDone, out::Notice, out::Help>;
+                 out::Doctor, out::Penalised, out::Error, out::Prompt, out::PromptDone, out::Notice,
+                 out::Help>;
 
 // Where the model's output goes: a face. Must not call the model back before returning.
 class OutputSink {

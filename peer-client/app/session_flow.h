@@ -51,6 +51,7 @@ class SessionFlow {
   bool attached() const { return phase_ == Phase::kAttached; }
   bool ever_connected() const { return ever_connected_; }
   const std::optional<Session>& session() const { return session_; }
+  const HelloInfo& hello() const { return hello_; }
   std::optional<ExitCode> exit_code() const { return exit_code_; }
   std::optional<MonoTime> next_try() const { return next_try_; }
   bool input_ended = false;  // Nobody waits for retries: unreachable ends the program.

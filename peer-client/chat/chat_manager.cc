@@ -400,6 +400,7 @@ void ChatManager::MarkShown(absl::string_view peer, MessageId id) { impl_->MarkS
 void ChatManager::SetFound(absl::string_view peer, const net::IpAddress& ip) {
   impl_->SetFound(peer, ip);
 }
+void ChatManager::ExpectProbe(ByteView challenge) { impl_->ExpectProbe(challenge); }
 void ChatManager::Wake(absl::string_view peer) { impl_->Wake(peer); }
 absl::Status ChatManager::HangUp(absl::string_view peer) { return impl_->HangUp(peer); }
 absl::StatusOr<PeerIdentity> ChatManager::Identity(absl::string_view peer) const {

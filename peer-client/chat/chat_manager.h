@@ -161,6 +161,9 @@ class ChatManager {
   // NotFound: no conversation with this peer.
   absl::StatusOr<PathInfo> Path(absl::string_view peer) const;
 
+  // The server's check of the chat port with this challenge is answered, once, within 30 s.
+  void ExpectProbe(ByteView challenge);
+
   // Peers with a live link, connected or not, sorted.
   std::vector<std::string> Peers() const;
   // True while a connection to the peer is open.

@@ -6,6 +6,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "peer-client/chat/chat_manager.h"
+#include "peer-client/chat/expected_probe.h"
 #include "peer-client/chat/introduction_check.h"
 #include "peer-client/chat/knock_guard.h"
 #include "peer-client/chat/link.h"
@@ -39,6 +40,7 @@ class ChatManager::Impl final : public LinkConnection::Owner,
   absl::StatusOr<std::vector<OutgoingMessage>> Waiting(absl::string_view peer) const;
   absl::StatusOr<PeerIdentity> Identity(absl::string_view peer) const;
   absl::StatusOr<PathInfo> Path(absl::string_view peer) const;
+  void ExpectProbe(ByteView challenge) { probe_.Expect(challenge, clock_.Mono()); }
   KnownPeers& known() { return known_; }
   std::vector<std::string> Peers() const;
   bool IsOpen(absl::string_view peer) const;
@@ -98,6 +100,7 @@ class ChatManager::Impl final : public LinkConnection::Owner,
   LinkRecordStore store_;
   KnownPeers known_;
   KnockGuard guard_;
+  ExpectedProbe probe_;
   NonceMemory nonces_;
   std::shared_ptr<LinkListener> listener_;
   absl::flat_hash_map<RequestId, std::unique_ptr<Link>> links_;

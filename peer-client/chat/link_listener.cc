@@ -24,8 +24,13 @@ constexpr Duration kAcceptPause = 100ms;  // After a failed accept.
 }  // namespace
 
 LinkListener::LinkListener(asio::io_context& io, const config::Timing& timing, KnockGuard& guard,
-                           OnKnock on_knock)
-    : io_(io), timing_(timing), guard_(&guard), on_knock_(std::move(on_knock)), acceptor_(io) {}
+                           OnKnock on_knock, OnStranger on_stranger)
+    : io_(io),
+      timing_(timing),
+      guard_(&guard),
+      on_knock_(std::move(on_knock)),
+      on_stranger_(std::move(on_stranger)),
+      acceptor_(io) {}
 
 absl::Status LinkListener::Bind(uint16_t port, bool loopback_only) {
   const auto try_bind = [&](const tcp::endpoint& endpoint) {
@@ -74,6 +79,7 @@ void LinkListener::Stop() {
   stopped_ = true;
   guard_ = nullptr;
   on_knock_ = nullptr;
+  on_stranger_ = nullptr;
   asio::error_code ignored;
   acceptor_.close(ignored);
 }
@@ -122,6 +128,16 @@ asio::awaitable<void> LinkListener::AcceptLoop() {
   }
 }
 
+void LinkListener::AnswerStranger(tcp::socket& socket, const KnockBytes& first) {
+  const auto answer = on_stranger_(first);
+  counters_.Add(answer ? ListenerCount::kProbed : ListenerCount::kKnockWrong);
+  if (!answer) return;
+  // A fresh connection takes these few bytes without waiting; if not, the server sees none.
+  asio::error_code ignored;
+  socket.non_blocking(true, ignored);
+  socket.write_some(asio::buffer(*answer), ignored);
+}
+
 asio::awaitable<void> LinkListener::ReadKnock(tcp::socket socket, net::SocketAddress from,
                                               Ticket ticket) {
   const auto self = shared_from_this();
@@ -145,7 +161,7 @@ asio::awaitable<void> LinkListener::ReadKnock(tcp::socket socket, net::SocketAdd
   const KnockGuard::Result result = guard_->Check(knock);
   switch (result.verdict) {
     case KnockGuard::Verdict::kWrong:
-      counters_.Add(ListenerCount::kKnockWrong);
+      AnswerStranger(socket, knock);
       co_return;
     case KnockGuard::Verdict::kRepeated:
       counters_.Add(ListenerCount::kKnockRepeated);

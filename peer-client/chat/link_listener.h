@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "common/base/counters.h"
 #include "common/config/timing.h"
+#include "common/crypto/inbound_probe.h"
 #include "common/net/address.h"
 #include "peer-client/chat/knock_guard.h"
 
@@ -25,6 +26,7 @@ enum class ListenerCount {
   kKnockWrong,
   kKnockRepeated,
   kKnockRight,
+  kProbed,        // By the server, as it was asked to; answered.
   kAcceptFailed,  // Out of descriptors, for example; accepting goes on.
   kCount
 };
@@ -36,10 +38,12 @@ class LinkListener : public std::enable_shared_from_this<LinkListener> {
   using Ticket = std::shared_ptr<void>;
   using OnKnock = std::function<void(asio::ip::tcp::socket socket, const RequestId& link,
                                      const net::SocketAddress& from, Ticket ticket)>;
+  // The only bytes that anybody but an approved peer gets; nullopt: none.
+  using OnStranger = std::function<std::optional<crypto::Mac128>(const KnockBytes& first)>;
 
-  // `guard` and `on_knock` are used until Stop.
+  // `guard` and the functions are used until Stop.
   LinkListener(asio::io_context& io, const config::Timing& timing, KnockGuard& guard,
-               OnKnock on_knock);
+               OnKnock on_knock, OnStranger on_stranger);
   // The first of `ports` that is free, on all addresses or on loopback only. AlreadyExists: none
   // is.
   absl::StatusOr<uint16_t> Open(const std::vector<uint16_t>& ports, bool loopback_only);
@@ -53,12 +57,14 @@ class LinkListener : public std::enable_shared_from_this<LinkListener> {
   asio::awaitable<void> AcceptLoop();
   asio::awaitable<void> ReadKnock(asio::ip::tcp::socket socket, net::SocketAddress from,
                                   Ticket ticket);
+  void AnswerStranger(asio::ip::tcp::socket& socket, const KnockBytes& first);
   Ticket Admit(const net::IpAddress& source);
 
   asio::io_context& io_;
   const config::Timing timing_;
   KnockGuard* guard_;
   OnKnock on_knock_;
+  OnStranger on_stranger_;
   asio::ip::tcp::acceptor acceptor_;
   uint16_t port_ = 0;
   bool stopped_ = false;

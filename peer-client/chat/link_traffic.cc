@@ -51,7 +51,8 @@ absl::StatusOr<uint16_t> ChatManager::Impl::Listen() {
       [this](asio::ip::tcp::socket socket, const RequestId& id, const net::SocketAddress& from,
              LinkListener::Ticket ticket) {
         OnKnock(std::move(socket), id, from, std::move(ticket));
-      });
+      },
+      [this](const KnockBytes& first) { return probe_.Answer(first, clock_.Mono()); });
   P2P_ASSIGN_OR_RETURN(const uint16_t port, listener->Open(PortsToTry(), options_.loopback_only));
   listener_ = std::move(listener);
   P2P_RETURN_IF_ERROR(net::WriteFileAtomically(PortFile(options_), absl::StrCat(port, "\n")));

@@ -289,6 +289,14 @@ Json Render(const out::Penalties& o) {
   }
   return j;
 }
+Json Render(const out::Doctor& o) {
+  Json j = Event("doctor");
+  j["checks"] = Json::array();
+  for (const auto& c : o.checks) {
+    j["checks"].push_back({{"check", c.check}, {"ok", c.ok}, {"detail", c.detail}});
+  }
+  return j;
+}
 Json Render(const out::Penalised& o) {
   Json j = Event("penalised");
   j["reason"] = o.reason;
@@ -363,6 +371,7 @@ Command Build(const std::string& name, Fields& f) {
   if (name == "logout") return cmd::Logout{};
   if (name == "list") return cmd::List{};
   if (name == "penalties") return cmd::Penalties{};
+  if (name == "doctor") return cmd::Doctor{};
   if (name == "request") {
     cmd::Request request{f.Required("peer"), f.Optional("reason"), false};
     return f.Checked(std::move(request));

@@ -32,6 +32,7 @@ constexpr absl::string_view kHelp =
     "  /history [NAME] [COUNT], /search TEXT, /export PATH   what was said\n"
     "  /verify NAME                 be sure that NAME is who you think; /trust NAME: a new key\n"
     "  /login, /signup, /logout     accounts; passwords are asked for and never shown\n"
+    "  /doctor                      what works between you and the server\n"
     "  /penalties                   what you were penalised for, and what to do\n"
     "  /quit                        leave; you stay logged in for the next start\n";
 
@@ -377,6 +378,14 @@ struct Renderer {
                                       entry.count, " count.")
                        : absl::StrCat("It ended that session; ", entry.count, " count."));
       if (!entry.next_step.empty()) text += Info(Sentence(Line(entry.next_step)));
+    }
+    return text;
+  }
+  std::string operator()(const out::Doctor& o) const {
+    std::string text;
+    for (const auto& check : o.checks) {
+      const std::string line = absl::StrCat(check.check, ": ", Sentence(Line(check.detail)));
+      text += check.ok ? Info(line) : Problem(line);
     }
     return text;
   }

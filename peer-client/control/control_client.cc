@@ -493,6 +493,19 @@ void ControlClient::Penalties() {
       [impl](Outcome<out::Penalties> result) { impl->events_.OnPenalties(std::move(result)); });
 }
 
+void ControlClient::CheckInbound(const Bytes& challenge) {
+  v1::CheckInboundRequest request;
+  request.set_challenge(ToString(challenge));
+  Impl* const impl = impl_.get();
+  impl->Call<v1::CheckInboundResponse>(
+      std::move(request),
+      [impl](auto* c, auto* q, auto* r, auto f) {
+        impl->peering_->async()->CheckInbound(c, q, r, std::move(f));
+      },
+      [](const v1::CheckInboundResponse& response) { return ToInboundInfo(response); },
+      [impl](Outcome<InboundInfo> result) { impl->events_.OnInbound(std::move(result)); });
+}
+
 void ControlClient::Approve(const std::string& request_id, const PeerOffer& offer) {
   v1::ClientEvent event;
   event.mutable_approve()->set_request_id(request_id);

@@ -31,6 +31,7 @@ class ControlEvents {
   virtual void OnBroadcast(Outcome<BroadcastInfo> result) = 0;
   virtual void OnBroadcastStatus(Outcome<out::BroadcastStatus> result) = 0;
   virtual void OnPenalties(Outcome<out::Penalties> result) = 0;
+  virtual void OnInbound(Outcome<InboundInfo> result) = 0;
   virtual void OnChannelEvent(ChannelEvent event) = 0;
   virtual void OnChannelEnd(CallError error) = 0;
 };
@@ -77,6 +78,7 @@ class ControlClient final : public ControlPort {
   void BroadcastStatus(const std::string& id) override;
   void RevokeBroadcast(const std::string& id) override;
   void Penalties() override;
+  void CheckInbound(const Bytes& challenge) override;
   void Attach(uint16_t chat_port) override;
   void Approve(const std::string& request_id, const PeerOffer& offer) override;
   void Deny(const std::string& request_id) override;

@@ -5,6 +5,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "common/net/address.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
 
@@ -172,6 +173,31 @@ out::Penalties ToPenalties(const v1::ListMyPenaltiesResponse& response) {
   for (const auto& penalty : response.penalties()) {
     out.entries.push_back({penalty.reason(), ToWall(penalty.start()), ToWall(penalty.end()),
                            penalty.next_step(), penalty.count()});
+  }
+  return out;
+}
+
+InboundInfo ToInboundInfo(const v1::CheckInboundResponse& response) {
+  using Result = InboundInfo::Result;
+  InboundInfo out;
+  out.challenge = ToBytesOf(response.challenge());
+  const auto ip = net::IpAddress::Parse(response.ip_address());
+  if (ip) out.address = net::SocketAddress{*ip, static_cast<uint16_t>(response.port())}.ToString();
+  switch (response.result()) {
+    case v1::CheckInboundResponse::RESULT_UNSPECIFIED:
+      out.result = Result::kBegun;
+      break;
+    case v1::CheckInboundResponse::REACHED:
+      out.result = Result::kReached;
+      break;
+    case v1::CheckInboundResponse::REFUSED:
+      out.result = Result::kRefused;
+      break;
+    case v1::CheckInboundResponse::SOMEBODY_ELSE:
+      out.result = Result::kSomebodyElse;
+      break;
+    default:
+      out.result = Result::kNoAnswer;
   }
   return out;
 }

@@ -26,6 +26,7 @@ std::vector<Choice> ToChoices(const google::protobuf::RepeatedField<int>& choice
 Session ToSession(const v1::LoginResponse& response);
 out::BroadcastStatus ToBroadcastStatus(const v1::GetBroadcastResponse& response);
 out::Penalties ToPenalties(const v1::ListMyPenaltiesResponse& response);
+InboundInfo ToInboundInfo(const v1::CheckInboundResponse& response);
 WallTime ToWall(const google::protobuf::Timestamp& timestamp);
 
 // nullopt for events this client does not know or need; they are ignored.

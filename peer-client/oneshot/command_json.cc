@@ -49,6 +49,7 @@ struct Renderer {
   Json operator()(const cmd::BroadcastRevoke& c) const {
     return {{"cmd", "broadcast_revoke"}, {"id", c.id}};
   }
+  Json operator()(const cmd::Doctor&) const { return {{"cmd", "doctor"}}; }
   template <class Other>
   Json operator()(const Other&) const {
     return nullptr;

@@ -21,6 +21,7 @@
 namespace p2p::client::oneshot {
 namespace {
 
+constexpr Duration kDoctorWait = 10s;  // Who asks what is wrong wants to know it soon.
 constexpr size_t kMaxInput = 1 << 17;  // The server's limits are below.
 
 constexpr std::pair<absl::string_view, Verb> kVerbs[] = {
@@ -35,6 +36,7 @@ constexpr std::pair<absl::string_view, Verb> kVerbs[] = {
     {"broadcast-status", Verb::kBroadcastStatus},
     {"broadcast-revoke", Verb::kBroadcastRevoke},
     {"verify", Verb::kVerify},
+    {"doctor", Verb::kDoctor},
     {"watch", Verb::kWatch}};
 
 Duration Seconds(double s) {
@@ -157,6 +159,7 @@ void AddOneShotOptions(CLI::App& app, Verb verb, OneShotLine& line) {
       return;
     case Verb::kLogout:
     case Verb::kList:
+    case Verb::kDoctor:
     case Verb::kWatch:
       return;
   }
@@ -192,6 +195,7 @@ absl::StatusOr<TaskSpec> ResolveTask(Verb verb, const OneShotLine& line) {
   }
   if (line.wait_s) spec.wait = Seconds(*line.wait_s);
   if (line.connect_wait_s) spec.connect_wait = Seconds(*line.connect_wait_s);
+  if (verb == Verb::kDoctor && !spec.connect_wait) spec.connect_wait = kDoctorWait;
   if (verb == Verb::kWatch && line.form == "json") {
     return absl::InvalidArgumentError("watch prints many events: -o text or -o jsonl");
   }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "common/base/text.h"
 
 namespace p2p::client::oneshot {
@@ -67,6 +68,15 @@ std::string ResultText(const Json& event) {
   }
   if (name == "identity") {
     return absl::StrCat(Line(event, "state"), "  ", Line(event, "safety_number"), "\n");
+  }
+  if (name == "doctor") {
+    std::string text;
+    for (const Json& check : event.value("checks", Json::array())) {
+      absl::StrAppend(&text, check.value("ok", false) ? "ok    " : "FAIL  ",
+                      absl::StrFormat("%-9s", Line(check, "check")), " ", Line(check, "detail"),
+                      "\n");
+    }
+    return text;
   }
   if (name == "signed_up") {
     const std::string message = Line(event, "message");

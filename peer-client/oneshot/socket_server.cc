@@ -153,9 +153,9 @@ static bool IsOneOf(const Output& output) {
 bool IsAnswer(const Output& output) {
   if (const auto* receipt = std::get_if<out::Receipt>(&output)) return receipt->state == "queued";
   return IsOneOf<out::Error, out::SignedUp, out::LoggedIn, out::Active, out::RequestSent,
-                 out::BroadcastSent, out::BroadcastStatus, out::Identity, out::Penalties, out::Path,
-                 out::Outbox, out::Requests, out::Blocked, out::Transfers, out::History,
-                 out::Exported>(output);
+                 out::BroadcastSent, out::BroadcastStatus, out::Identity, out::Penalties,
+                 out::Doctor, out::Path, out::Outbox, out::Requests, out::Blocked, out::Transfers,
+                 out::History, out::Exported>(output);
 }
 
 }  // namespace p2p::client::oneshot

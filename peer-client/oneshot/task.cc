@@ -1,5 +1,6 @@
 #include "peer-client/oneshot/task.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -96,16 +97,18 @@ void Task::Start(bool logged_in, MonoTime now) {
       return Order(cmd::BroadcastRevoke{spec_.name});
     case Verb::kVerify:
       return Order(cmd::Verify{spec_.name, false});
+    case Verb::kDoctor:
+      return Order(cmd::Doctor{});
     case Verb::kWatch:
       if (endless) connect_by_.reset();
       return;
   }
 }
 
-void Task::Finish(const Json& event) {
+void Task::Finish(const Json& event, ExitCode code) {
   if (exit_code_) return;
   output_.OnResult(event);
-  exit_code_ = ExitCode::kOk;
+  exit_code_ = code;
 }
 
 void Task::Fail(ExitCode code, const std::string& name, const std::string& message) {
@@ -155,6 +158,7 @@ void Task::OnEvent(const Json& event, MonoTime now) {
     if (name == "broadcast_sent") return OnBroadcastSent(event, now);
     if (name == "broadcast_status") return OnGoalStatus(event, now);
   }
+  if (name == "doctor" && spec_.verb == Verb::kDoctor) return OnDiagnosis(event);
   if (name == "transfer" && spec_.verb == Verb::kSendFile) return OnTransfer(event, now);
   if (spec_.verb != Verb::kRequest && spec_.verb != Verb::kSend) return;
   if (name == "request_sent") return OnRequestSent(event, now);
@@ -323,6 +327,23 @@ void Task::OnPreview(const Json& active) {
               {"usernames", std::move(names)}});
 }
 
+// The first check that failed gives the exit code.
+void Task::OnDiagnosis(const Json& event) {
+  static constexpr std::pair<absl::string_view, ExitCode> kCodes[] = {
+      {"server", ExitCode::kUnreachable}, {"identity", ExitCode::kIdentity},
+      {"udp", ExitCode::kNoUdp},          {"inbound", ExitCode::kNoInbound},
+      {"clock", ExitCode::kClockOff},
+  };
+  const Json checks = event.value("checks", Json::array());
+  const auto failed =
+      std::find_if(checks.begin(), checks.end(), [](const Json& c) { return !Flag(c, "ok"); });
+  if (failed == checks.end()) return Finish(event);
+  const auto* const known =
+      std::find_if(std::begin(kCodes), std::end(kCodes),
+                   [&](const auto& code) { return code.first == Text(*failed, "check"); });
+  Finish(event, known == std::end(kCodes) ? ExitCode::kError : known->second);
+}
+
 void Task::OnGoalStatus(const Json& event, MonoTime now) {
   if (broadcast_id_.empty() || Text(event, "id") != broadcast_id_) return;
   const uint64_t delivered = Count(event, "delivered");
@@ -345,8 +366,10 @@ std::optional<MonoTime> Task::NextDeadline() const {
 void Task::OnTimer(MonoTime now) {
   if (connect_by_ && *connect_by_ <= now) {
     return Fail(ExitCode::kUnreachable, "UNAVAILABLE",
-                place_ == Place::kAlone ? "the server was not reached in time"
-                                        : "the running client did not answer in time");
+                place_ == Place::kBeside ? "the running client did not answer in time"
+                : noted_.empty()
+                    ? "the server was not reached in time"
+                    : absl::StrCat("the server was not reached in time (", noted_, ")"));
   }
   if (ask_at_ && *ask_at_ <= now) {
     ask_at_.reset();

@@ -29,6 +29,7 @@ enum class Verb {
   kBroadcastStatus,
   kBroadcastRevoke,
   kVerify,
+  kDoctor,
   kWatch,
 };
 
@@ -99,8 +100,9 @@ class Task {
   void OnTransfer(const nlohmann::ordered_json& event, MonoTime now);
   void OnBroadcastSent(const nlohmann::ordered_json& event, MonoTime now);
   void OnPreview(const nlohmann::ordered_json& active);
+  void OnDiagnosis(const nlohmann::ordered_json& event);
   void OnGoalStatus(const nlohmann::ordered_json& event, MonoTime now);
-  void Finish(const nlohmann::ordered_json& event);
+  void Finish(const nlohmann::ordered_json& event, ExitCode code = ExitCode::kOk);
   void Fail(ExitCode code, const std::string& name, const std::string& message);
 
   TaskSpec spec_;

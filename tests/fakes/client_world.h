@@ -44,6 +44,9 @@ class FakeControl final : public ControlPort {
   void BroadcastStatus(const std::string& id) override { calls.push_back("status " + id); }
   void RevokeBroadcast(const std::string& id) override { calls.push_back("revoke " + id); }
   void Penalties() override { calls.push_back("penalties"); }
+  void CheckInbound(const Bytes& challenge) override {
+    calls.push_back(absl::StrCat("inbound ", HexEncode(challenge)));
+  }
   void Attach(uint16_t port) override { calls.push_back(absl::StrCat("attach ", port)); }
   void Approve(const std::string& id, const PeerOffer&) override {
     calls.push_back("approve " + id);
@@ -109,8 +112,10 @@ class FakePeers final : public PeerPort {
     return absl::OkStatus();
   }
   std::vector<std::string> Blocked() override { return blocked; }
+  void ExpectProbe(const Bytes& challenge) override { expected = HexEncode(challenge); }
 
   bool waiting = false;
+  std::string expected;
   std::vector<std::string> found;
   std::vector<Duration> limits;
   std::vector<std::string> opened, sent, blocked;
@@ -163,6 +168,8 @@ class FakeBroadcasts final : public BroadcastPort {
   void OnRevoked(const event::BroadcastRevoked&) override {}
   absl::Status OnChannelBroadcast(const event::Broadcast&) override { return verdict; }
   void Detach() override { ++detached; }
+  UdpPath Udp() override { return udp; }
+  UdpPath udp = UdpPath::kWorks;
   int attached = 0, detached = 0;
   absl::Status verdict;
 };

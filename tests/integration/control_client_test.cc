@@ -32,6 +32,7 @@ struct Recorder final : ControlEvents {
   void OnBroadcast(Outcome<BroadcastInfo> result) override { broadcast = std::move(result); }
   void OnBroadcastStatus(Outcome<out::BroadcastStatus>) override {}
   void OnPenalties(Outcome<out::Penalties>) override {}
+  void OnInbound(Outcome<InboundInfo>) override {}
   void OnChannelEvent(ChannelEvent event) override { events.push_back(std::move(event)); }
   void OnChannelEnd(CallError error) override { end = std::move(error); }
 

@@ -170,6 +170,13 @@ grpc::Status TestPeer::Get(const std::string& request_id) {
   return stub_->GetRequest(NewCall().get(), request, &got);
 }
 
+grpc::Status TestPeer::CheckInbound(const std::string& challenge) {
+  v1::CheckInboundRequest request;
+  request.set_challenge(challenge);
+  inbound.Clear();
+  return stub_->CheckInbound(NewCall().get(), request, &inbound);
+}
+
 std::unique_ptr<grpc::ClientContext> TestPeer::NewCall() const {
   auto context = std::make_unique<grpc::ClientContext>();
   context->set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
@@ -202,7 +209,8 @@ struct PeeringFixture::Running {
              .connections = front->connections(),
              .relay = f.with_relay_ ? &f.relay_ : nullptr,
              .find_relay = [] { return RelayEndpoint{.ip_address = "", .port = 4400}; }}),
-        service(authenticator, hub, f.clock_, f.timing_) {}
+        inbound(f.clock_, f.random_),
+        service(authenticator, hub, inbound, f.clock_, f.timing_) {}
 
   StoreQueue queue;
   SessionTable sessions;
@@ -210,6 +218,7 @@ struct PeeringFixture::Running {
   std::unique_ptr<GrpcFront> front;
   Authenticator authenticator;
   Hub hub;
+  InboundDesk inbound;
   PeeringService service;
 };
 
@@ -241,6 +250,7 @@ void PeeringFixture::Start() {
 
 void PeeringFixture::Stop() {
   if (running_ == nullptr) return;
+  running_->inbound.Stop();
   running_->front->Shutdown();
   running_->queue.Stop();
   running_->thread.Stop();
@@ -254,6 +264,7 @@ void PeeringFixture::Restart() {
 
 Hub& PeeringFixture::hub() { return running_->hub; }
 SessionTable& PeeringFixture::sessions() { return running_->sessions; }
+InboundDesk& PeeringFixture::inbound() { return running_->inbound; }
 
 StoreQueue& PeeringFixture::queue() { return running_->queue; }
 

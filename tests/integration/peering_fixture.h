@@ -115,8 +115,11 @@ class TestPeer {
   grpc::Status RequestAddress(const std::string& ip_address);
   grpc::Status Get(const std::string& request_id);
 
+  grpc::Status CheckInbound(const std::string& challenge = "");
+
   v1::RequestPeerResponse requested;
   v1::GetRequestResponse got;
+  v1::CheckInboundResponse inbound;
   grpc::Channel& channel() { return *channel_; }
 
  private:
@@ -176,6 +179,7 @@ class PeeringFixture : public ::testing::Test {
   Hub& hub();
   StoreQueue& queue();
   SessionTable& sessions();
+  InboundDesk& inbound();
 
  private:
   Account AccountOf(const std::string& username);

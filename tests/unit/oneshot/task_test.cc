@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "peer-client/oneshot/command_json.h"
 #include "peer-client/oneshot/oneshot_options.h"
 
 namespace p2p::client::oneshot {
@@ -72,6 +73,38 @@ class TaskTest : public ::testing::Test {
   }
   Recorder output_;
 };
+
+// Beside a running client an order goes over its socket.
+TEST_F(TaskTest, EveryOrderHasItsJsonForm) {
+  for (int verb = 0; verb <= static_cast<int>(Verb::kWatch); ++verb) {
+    Task task = Started(Spec(static_cast<Verb>(verb), "bob", "text"), Task::Place::kBeside);
+    for (const Command& command : task.TakeCommands()) {
+      EXPECT_EQ(Json::parse(ToJsonCommand(command).view()).count("cmd"), 1u) << verb;
+    }
+  }
+}
+
+TEST_F(TaskTest, OfDoctorTheFirstFailedCheckGivesTheExitCode) {
+  const std::vector<std::pair<const char*, ExitCode>> codes = {
+      {"", ExitCode::kOk},
+      {"server", ExitCode::kUnreachable},
+      {"identity", ExitCode::kIdentity},
+      {"udp", ExitCode::kNoUdp},
+      {"inbound", ExitCode::kNoInbound},
+      {"clock", ExitCode::kClockOff},
+      {"something new", ExitCode::kError},
+  };
+  for (const auto& [failing, code] : codes) {
+    Task task = Started(Spec(Verb::kDoctor));
+    EXPECT_TRUE(std::holds_alternative<cmd::Doctor>(task.TakeCommands().at(0)));
+    Json checks = Json::array({{{"check", "ours"}, {"ok", true}}});
+    if (*failing != 0) checks.push_back({{"check", failing}, {"ok", false}});
+    checks.push_back({{"check", "clock"}, {"ok", *failing == 0}});
+    task.OnEvent(Event("doctor", {{"checks", checks}}), kStart);
+    EXPECT_EQ(task.exit_code(), code) << failing;
+    EXPECT_EQ(output_.results.back()["checks"], checks);  // Shown also when it is bad news.
+  }
+}
 
 TEST_F(TaskTest, TheAnswerOfEachVerbEndsItAndOthersDoNot) {
   const std::vector<std::pair<Verb, const char*>> answers = {
