@@ -101,6 +101,7 @@ absl::Status ChatManager::Impl::LoadLinks() {
 
 void ChatManager::Impl::Stop() {
   stopped_ = true;
+  probe_timer_.cancel();
   for (const auto& [id, link] : links_) FilesClosed(*link);
   if (listener_ != nullptr) listener_->Stop();
   links_.clear();
@@ -135,6 +136,7 @@ absl::StatusOr<Link*> ChatManager::Impl::AddLink(LinkRecord record) {
   ArmExpiry(*link);
   Link* added = link.get();
   links_[id] = std::move(link);
+  UpdateListener();
   return added;
 }
 
@@ -142,6 +144,7 @@ void ChatManager::Impl::RemoveLink(const RequestId& id) {
   if (const Link* link = Find(id); link != nullptr) FilesClosed(*link);
   guard_.Remove(id);
   links_.erase(id);
+  UpdateListener();
   RememberEnded(id);
   const absl::Status removed = store_.Remove(id);
   // It ends by itself with the approval; a restart before that would dial once more.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <asio/post.hpp>
+#include <asio/steady_timer.hpp>
 #include <deque>
 
 #include "absl/container/flat_hash_map.h"
@@ -40,7 +41,7 @@ class ChatManager::Impl final : public LinkConnection::Owner,
   absl::StatusOr<std::vector<OutgoingMessage>> Waiting(absl::string_view peer) const;
   absl::StatusOr<PeerIdentity> Identity(absl::string_view peer) const;
   absl::StatusOr<PathInfo> Path(absl::string_view peer) const;
-  void ExpectProbe(ByteView challenge) { probe_.Expect(challenge, clock_.Mono()); }
+  void ExpectProbe(ByteView challenge);
   KnownPeers& known() { return known_; }
   std::vector<std::string> Peers() const;
   bool IsOpen(absl::string_view peer) const;
@@ -67,6 +68,7 @@ class ChatManager::Impl final : public LinkConnection::Owner,
   void Emit(F call);
 
   // Connections (link_traffic.cc).
+  void UpdateListener();
   std::vector<uint16_t> PortsToTry() const;
   LinkConnection::Setup SetupFor(const Link& link, bool dialler, std::string path) const;
   DialPlan PlanFor(const Link& link) const;
@@ -101,6 +103,7 @@ class ChatManager::Impl final : public LinkConnection::Owner,
   KnownPeers known_;
   KnockGuard guard_;
   ExpectedProbe probe_;
+  asio::steady_timer probe_timer_{io_};
   NonceMemory nonces_;
   std::shared_ptr<LinkListener> listener_;
   absl::flat_hash_map<RequestId, std::unique_ptr<Link>> links_;

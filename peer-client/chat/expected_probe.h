@@ -23,6 +23,10 @@ class ExpectedProbe {
     std::copy(challenge.begin(), challenge.end(), challenge_.emplace().begin());
     ends_ = now + kLife;
   }
+  // When nobody is expected any more; nullopt: nobody is.
+  std::optional<MonoTime> ends(MonoTime now) const {
+    return challenge_ && now < ends_ ? std::optional(ends_) : std::nullopt;
+  }
   // What to answer to the first bytes of a connection; nullopt: nothing. An answer is given once.
   std::optional<crypto::Mac128> Answer(const crypto::InboundProbe& probe, MonoTime now) {
     if (!challenge_ || now >= ends_) return std::nullopt;

@@ -11,6 +11,8 @@
 #include <asio/use_awaitable.hpp>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/check.h"
+#include "common/base/log.h"
 #include "common/net/fd.h"
 #include "peer-client/chat/asio_address.h"
 
@@ -19,6 +21,7 @@ namespace {
 
 using asio::ip::tcp;
 
+constexpr int kFreePortTries = 10;
 constexpr Duration kAcceptPause = 100ms;  // After a failed accept.
 
 }  // namespace
@@ -59,20 +62,55 @@ absl::Status LinkListener::Bind(uint16_t port, bool loopback_only) {
   return net::ErrnoError(absl::StrCat("chat port ", port), error.value());
 }
 
-absl::StatusOr<uint16_t> LinkListener::Open(const std::vector<uint16_t>& ports,
-                                            bool loopback_only) {
+// Only a port that was asked for by its number outlasts the end of listening.
+absl::Status LinkListener::BindForGood(uint16_t port, bool loopback_only) {
+  for (int tries = 0; port == 0; ++tries) {
+    P2P_RETURN_IF_ERROR(Bind(0, loopback_only));
+    asio::error_code ignored;
+    const uint16_t chosen = acceptor_.local_endpoint(ignored).port();
+    const absl::Status bound = Bind(chosen, loopback_only);
+    if (bound.ok() || tries == kFreePortTries) return bound;
+  }
+  return Bind(port, loopback_only);
+}
+
+absl::StatusOr<uint16_t> LinkListener::Reserve(const std::vector<uint16_t>& ports,
+                                               bool loopback_only) {
   absl::Status last = absl::InvalidArgumentError("no chat port to try");
   for (const uint16_t port : ports) {
-    last = Bind(port, loopback_only);
+    last = BindForGood(port, loopback_only);
     if (absl::IsAlreadyExists(last) || absl::IsPermissionDenied(last)) continue;
     break;
   }
   if (!last.ok()) return last;
   asio::error_code ignored;
   port_ = acceptor_.local_endpoint(ignored).port();
-  auto loop = [self = shared_from_this()] { return self->AcceptLoop(); };
-  asio::co_spawn(io_, std::move(loop), asio::detached);
+  Pause();
   return port_;
+}
+
+// Linux takes a listening socket that is shut down for reading out of LISTEN, and it stays bound.
+// Without SO_REUSEADDR nobody else can bind the port meanwhile.
+void LinkListener::Pause() {
+  asio::error_code ignored;
+  acceptor_.set_option(tcp::acceptor::reuse_address(false), ignored);
+  ::shutdown(acceptor_.native_handle(), SHUT_RD);
+  acceptor_.cancel(ignored);
+}
+
+void LinkListener::SetOpen(bool open) {
+  if (stopped_ || open == open_) return;
+  open_ = open;
+  if (!open) return Pause();
+  asio::error_code error;
+  // Connections of the time before, and what they leave behind, hold the port, too.
+  acceptor_.set_option(tcp::acceptor::reuse_address(true), error);
+  acceptor_.listen(asio::socket_base::max_listen_connections, error);
+  if (error) LogWarning("chat_port_not_opened", {{"port", port_}, {"error", error.message()}});
+  auto loop = [self = shared_from_this(), opening = ++openings_] {
+    return self->AcceptLoop(opening);
+  };
+  asio::co_spawn(io_, std::move(loop), asio::detached);
 }
 
 void LinkListener::Stop() {
@@ -100,15 +138,15 @@ LinkListener::Ticket LinkListener::Admit(const net::IpAddress& source) {
   });
 }
 
-asio::awaitable<void> LinkListener::AcceptLoop() {
+asio::awaitable<void> LinkListener::AcceptLoop(uint64_t opening) {
   const auto self = shared_from_this();
   asio::steady_timer pause(io_);
-  while (!stopped_) {
+  while (IsCurrent(opening)) {
     asio::error_code error;
     tcp::socket socket(io_);
     tcp::endpoint from;
     co_await acceptor_.async_accept(socket, from, asio::redirect_error(asio::use_awaitable, error));
-    if (stopped_) break;
+    if (!IsCurrent(opening)) break;
     if (error) {
       counters_.Add(ListenerCount::kAcceptFailed);
       pause.expires_after(kAcceptPause);

@@ -1,5 +1,6 @@
-// The chat port: accepts connections, reads their knock, and hands on those of approved peers. To
-// everybody else it is a port that closes.
+// The chat port: reserved while the program runs, open while there is somebody to expect. Accepts
+// connections, reads their knock, and hands on those of approved peers. To everybody else it is a
+// port that closes.
 #pragma once
 
 #include <asio/awaitable.hpp>
@@ -44,17 +45,22 @@ class LinkListener : public std::enable_shared_from_this<LinkListener> {
   // `guard` and the functions are used until Stop.
   LinkListener(asio::io_context& io, const config::Timing& timing, KnockGuard& guard,
                OnKnock on_knock, OnStranger on_stranger);
-  // The first of `ports` that is free, on all addresses or on loopback only. AlreadyExists: none
-  // is.
-  absl::StatusOr<uint16_t> Open(const std::vector<uint16_t>& ports, bool loopback_only);
+  // Takes the first of `ports` that is free, on all addresses or on loopback only, for itself, and
+  // refuses connections to it. AlreadyExists: none is free.
+  absl::StatusOr<uint16_t> Reserve(const std::vector<uint16_t>& ports, bool loopback_only);
+  // Accepts connections, or refuses them again; those accepted stay.
+  void SetOpen(bool open);
   void Stop();
 
   uint16_t port() const { return port_; }
   const Counters<ListenerCount>& counters() const { return counters_; }
 
  private:
+  absl::Status BindForGood(uint16_t port, bool loopback_only);
   absl::Status Bind(uint16_t port, bool loopback_only);
-  asio::awaitable<void> AcceptLoop();
+  void Pause();
+  bool IsCurrent(uint64_t opening) const { return !stopped_ && open_ && opening == openings_; }
+  asio::awaitable<void> AcceptLoop(uint64_t opening);
   asio::awaitable<void> ReadKnock(asio::ip::tcp::socket socket, net::SocketAddress from,
                                   Ticket ticket);
   void AnswerStranger(asio::ip::tcp::socket& socket, const KnockBytes& first);
@@ -68,6 +74,8 @@ class LinkListener : public std::enable_shared_from_this<LinkListener> {
   asio::ip::tcp::acceptor acceptor_;
   uint16_t port_ = 0;
   bool stopped_ = false;
+  bool open_ = false;
+  uint64_t openings_ = 0;
   size_t unproven_ = 0;
   absl::flat_hash_map<net::IpAddress, size_t> per_source_;
   Counters<ListenerCount> counters_;

@@ -52,12 +52,36 @@ absl::StatusOr<uint16_t> ChatManager::Impl::Listen() {
              LinkListener::Ticket ticket) {
         OnKnock(std::move(socket), id, from, std::move(ticket));
       },
-      [this](const KnockBytes& first) { return probe_.Answer(first, clock_.Mono()); });
-  P2P_ASSIGN_OR_RETURN(const uint16_t port, listener->Open(PortsToTry(), options_.loopback_only));
+      [this](const KnockBytes& first) {
+        const auto answer = probe_.Answer(first, clock_.Mono());
+        if (answer) UpdateListener();
+        return answer;
+      });
+  P2P_ASSIGN_OR_RETURN(const uint16_t port,
+                       listener->Reserve(PortsToTry(), options_.loopback_only));
   listener_ = std::move(listener);
   P2P_RETURN_IF_ERROR(net::WriteFileAtomically(PortFile(options_), absl::StrCat(port, "\n")));
+  UpdateListener();
   for (const auto& [id, link] : links_) StartDialling(*link, timing_.dial_total);
   return port;
+}
+
+// Open for approved peers and for a check that was asked for; otherwise nobody is expected.
+void ChatManager::Impl::UpdateListener() {
+  if (listener_ == nullptr) return;
+  const auto probe_ends = probe_.ends(clock_.Mono());
+  listener_->SetOpen(guard_.size() > 0 || probe_ends.has_value());
+  if (!probe_ends) return;
+  probe_timer_.expires_after(*probe_ends - clock_.Mono());
+  probe_timer_.async_wait([weak = weak_from_this()](const asio::error_code& error) {
+    const auto self = weak.lock();
+    if (!error && self != nullptr && !self->stopped_) self->UpdateListener();
+  });
+}
+
+void ChatManager::Impl::ExpectProbe(ByteView challenge) {
+  probe_.Expect(challenge, clock_.Mono());
+  UpdateListener();
 }
 
 LinkConnection::Setup ChatManager::Impl::SetupFor(const Link& link, bool dialler,
@@ -211,6 +235,7 @@ void ChatManager::Impl::OnEvents(LinkConnection& connection, std::vector<Session
     // What the disk holds is unknown until the next start: the record stays, the link does not.
     guard_.Remove(link->record.id);
     links_.erase(connection.link());
+    UpdateListener();
     return;
   }
   for (SessionEvent& event : events) {

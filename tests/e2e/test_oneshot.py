@@ -192,7 +192,7 @@ def test_watch_alone_and_beside(world):
 
 def test_usage_configuration_identity_and_reach(world):
     server = world.server()
-    for words in (["send", "bob"], ["list", "-o", "xml"], ["watch", "-o", "json"], ["send-file", "bob"], ["doctor"]):
+    for words in (["send", "bob"], ["list", "-o", "xml"], ["watch", "-o", "json"], ["send-file", "bob"], ["doctor", "bob"]):
         run(world, server, "none", *words, code=2)
     run(world, server, "none", "list", "--set", "timing.nothing=1s", code=78)
     unknown = run(world, server, "new", "list", code=4, pin=False)

@@ -10,9 +10,11 @@
 #include <asio/write.hpp>
 #include <atomic>
 #include <csignal>
+#include <functional>
 #include <thread>
 
 #include "common/crypto/certificate.h"
+#include "common/crypto/inbound_probe.h"
 #include "common/crypto/openssl_ptr.h"
 #include "peer-client/chat/link_keys.h"
 #include "tests/integration/peer_link_fixture.h"
@@ -53,8 +55,23 @@ class RawConnection {
   tcp::socket socket_;
 };
 
+// Not of Ed25519, with a certificate signed by itself.
+struct OtherIdentity {
+  explicit OtherIdentity(EVP_PKEY* generated) : key(generated), certificate(X509_new()) {
+    X509_set_version(certificate.get(), 2);
+    ASN1_INTEGER_set(X509_get_serialNumber(certificate.get()), 1);
+    X509_gmtime_adj(X509_getm_notBefore(certificate.get()), -60);
+    X509_gmtime_adj(X509_getm_notAfter(certificate.get()), 3600);
+    X509_set_pubkey(certificate.get(), key.get());
+    EXPECT_GT(X509_sign(certificate.get(), key.get(), EVP_sha256()), 0);
+  }
+  crypto::PkeyPtr key;
+  crypto::X509Ptr certificate;
+};
+
 struct TlsAttempt {
   const crypto::SigningKey* key = nullptr;  // Null: no certificate.
+  const OtherIdentity* other = nullptr;     // Instead of it.
   int version = TLS1_3_VERSION;
   std::string alpn = std::string(wire::kPeerAlpn);  // Empty: none.
   Bytes knock;
@@ -62,6 +79,8 @@ struct TlsAttempt {
   // Set: a HELLO with the right proof is sent instead, as by one who knows the link.
   const LinkSecret* link = nullptr;
   RequestId intro_id = {};
+  LinkRole role = LinkRole::kRequester;
+  std::function<void(Bytes& hello)> spoil = nullptr;  // Of the HELLO that would be right.
 };
 
 // HELLO{intro_id, mac, versions 1 to 1}.
@@ -74,6 +93,11 @@ Bytes HelloFrame(const RequestId& intro_id, ByteView mac) {
 
 using SslCtxPtr = std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)>;
 using SslPtr = std::unique_ptr<SSL, decltype(&SSL_free)>;
+
+void UseIdentity(SSL_CTX* ctx, const OtherIdentity& identity) {
+  EXPECT_EQ(SSL_CTX_use_certificate(ctx, identity.certificate.get()), 1);
+  EXPECT_EQ(SSL_CTX_use_PrivateKey(ctx, identity.key.get()), 1);
+}
 
 void UseKey(SSL_CTX* ctx, const crypto::SigningKey& signing_key) {
   const auto pem = *crypto::MakeDeviceCertificate(signing_key);
@@ -91,8 +115,10 @@ Bytes ProvenHello(SSL* ssl, const TlsAttempt& attempt) {
       SSL_export_keying_material(ssl, exporter.data(), exporter.size(), wire::kExporterLabel.data(),
                                  wire::kExporterLabel.size(), nullptr, 0, 0),
       1);
-  return HelloFrame(attempt.intro_id,
-                    HelloMac(attempt.link->view(), exporter, LinkRole::kRequester));
+  Bytes hello =
+      HelloFrame(attempt.intro_id, HelloMac(attempt.link->view(), exporter, attempt.role));
+  if (attempt.spoil) attempt.spoil(hello);
+  return hello;
 }
 
 struct TlsResult {
@@ -107,6 +133,7 @@ TlsResult RunTls(uint16_t port, const TlsAttempt& attempt) {
   SSL_CTX_set_min_proto_version(ctx.get(), attempt.version);
   SSL_CTX_set_max_proto_version(ctx.get(), attempt.version);
   if (attempt.key != nullptr) UseKey(ctx.get(), *attempt.key);
+  if (attempt.other != nullptr) UseIdentity(ctx.get(), *attempt.other);
   const SslPtr ssl(SSL_new(ctx.get()), &SSL_free);
   if (!attempt.alpn.empty()) {
     const std::string list = std::string(1, static_cast<char>(attempt.alpn.size())) + attempt.alpn;
@@ -263,6 +290,19 @@ TEST_F(HostileTest, NoCertificateIsRefused) {
   ExpectAliceGetsThrough();
 }
 
+TEST_F(HostileTest, RsaAndP256CertificatesAreRefused) {
+  const OtherIdentity rsa(EVP_RSA_gen(2048));
+  const OtherIdentity p256(EVP_EC_gen("P-256"));
+  for (const OtherIdentity* identity : {&rsa, &p256}) {
+    TlsAttempt attempt = AsAlice();
+    attempt.key = nullptr;
+    attempt.other = identity;
+    EXPECT_EQ(Attack(attempt).application_bytes, 0);
+  }
+  ExpectBobSawNothing();
+  ExpectAliceGetsThrough();
+}
+
 TEST_F(HostileTest, OlderTlsIsRefused) {
   TlsAttempt attempt = AsAlice();
   attempt.version = TLS1_2_VERSION;
@@ -290,6 +330,50 @@ TEST_F(HostileTest, TheRightKeyWithoutTheLinksProofIsRefused) {
   EXPECT_EQ(result.application_bytes, 0);
   ExpectBobSawNothing();
   ExpectAliceGetsThrough();
+}
+
+// A thief has alice's device key and her link record, but for one field of it.
+TEST_F(HostileTest, EachFieldOfAStolenLinkRecordMustBeRight) {
+  constexpr size_t kId = 8, kMac = 26;  // Where they begin in HelloFrame.
+  const LinkSecret other = DeriveLink(Introduce(alice_, bob_).introduction);
+  TlsAttempt secret = AsAlice();
+  secret.link = &other;
+  TlsAttempt role = AsAlice();
+  role.role = LinkRole::kTarget;
+  TlsAttempt id = AsAlice();
+  random_.Fill(id.intro_id.bytes);
+  std::vector<TlsAttempt> thefts = {secret, role, id};
+  for (const size_t at : {kId, kId + 15, kMac, kMac + 31}) {
+    thefts.push_back(AsAlice());
+    thefts.back().spoil = [at](Bytes& hello) { hello[at] ^= 0x80; };
+  }
+  for (size_t i = 0; i < thefts.size(); ++i) {
+    thefts[i].knock = Knock();  // This much is right: the handshake is reached.
+    const TlsResult result = Attack(thefts[i]);
+    EXPECT_TRUE(result.handshake) << i;
+    EXPECT_EQ(result.application_bytes, 0) << i;
+  }
+  ExpectBobSawNothing();
+  ExpectAliceGetsThrough();
+}
+
+// A HELLO is tied to its connection: what was heard on one is nothing on another.
+TEST_F(HostileTest, AReplayedHelloIsRefused) {
+  Bytes heard;
+  TlsAttempt first = AsAlice();
+  first.spoil = [&heard](Bytes& hello) {
+    heard = hello;
+    hello.back() ^= 1;  // It is not let through this time.
+  };
+  EXPECT_EQ(Attack(first).application_bytes, 0);
+  ASSERT_FALSE(heard.empty());
+  TlsAttempt replay = AsAlice();
+  replay.link = nullptr;
+  replay.first_frame = heard;
+  const TlsResult result = Attack(replay);
+  EXPECT_TRUE(result.handshake);
+  EXPECT_EQ(result.application_bytes, 0);
+  ExpectBobSawNothing();
 }
 
 TEST_F(HostileTest, ALinksConnectionsAndASourcesUnprovenOnesAreBounded) {
@@ -333,13 +417,43 @@ TEST_F(HostileTest, ANonceServesOneIntroduction) {
   EXPECT_FALSE(Give(carol, second).ok());
 }
 
+// An introduction that was sent to somebody else, or long ago, or with the parties the other way.
+TEST_F(HostileTest, AStolenOrReplayedIntroductionMakesNoLink) {
+  TestPeer carol(io_, "carol", timing_);
+  TestPeer eve(io_, "eve", timing_);
+  const Introduced good = Introduce(alice_, carol);
+  EXPECT_FALSE(Give(eve, good).ok());
+  EXPECT_FALSE(eve.manager
+                   ->OnIntroduction(good.object, good.signature, server_key_.public_key(),
+                                    "carol")  // Her name alone does not help.
+                   .ok());
+  Introduced swapped = good;
+  std::swap(swapped.introduction.requester, swapped.introduction.target);
+  swapped.object = swapped.introduction.Serialize();
+  EXPECT_FALSE(Give(carol, swapped).ok());  // Not what was signed.
+  ASSERT_TRUE(Give(carol, good).ok());
+  ASSERT_TRUE(carol.manager->HangUp("alice").ok());
+  EXPECT_TRUE(Give(carol, good).ok());             // Acknowledged, so that it is not sent for ever,
+  EXPECT_THAT(carol.manager->Peers(), IsEmpty());  // and nothing comes of it.
+  carol.Start();
+  EXPECT_TRUE(Give(carol, good).ok());
+  EXPECT_THAT(carol.manager->Peers(), IsEmpty());
+  const Introduced late = Introduce(alice_, carol);
+  carol.Start();
+  EXPECT_FALSE(Give(carol, late).ok());  // A nonce that this process did not give away.
+  EXPECT_THAT(carol.manager->Peers(), IsEmpty());
+}
+
 // Takes connections one after the other and counts the application bytes that it gets out of them.
 class Impostor {
  public:
-  explicit Impostor(const crypto::SigningKey& key)
+  explicit Impostor(const OtherIdentity& identity) : Impostor() {
+    UseIdentity(ctx_.get(), identity);
+  }
+  explicit Impostor(const crypto::SigningKey& key) : Impostor() { UseKey(ctx_.get(), key); }
+  Impostor()
       : acceptor_(io_, {asio::ip::address_v4::loopback(), 0}),
         ctx_(SSL_CTX_new(TLS_server_method()), &SSL_CTX_free) {
-    UseKey(ctx_.get(), key);
     const auto take_any = [](SSL*, const unsigned char** out, unsigned char* size,
                              const unsigned char* in, unsigned, void*) {
       *out = in + 1;
@@ -395,6 +509,25 @@ TEST_F(HostileTest, AListenerWithAnotherKeyIsReportedAndNotTalkedTo) {
                                                   ": the peer holds another device key")));
 }
 
+TEST_F(HostileTest, AListenerWithAnRsaOrP256CertificateIsNotTalkedTo) {
+  const OtherIdentity rsa(EVP_RSA_gen(2048));
+  const OtherIdentity p256(EVP_EC_gen("P-256"));
+  for (const OtherIdentity* identity : {&rsa, &p256}) {
+    Impostor impostor(*identity);
+    TestPeer carol(io_, "carol", timing_);
+    Introduced introduced = Introduce(carol, bob_);
+    introduced.introduction.target.chat_port = impostor.port();
+    Sign(introduced);
+    Run([&] {
+      asio::post(io_, [&] { EXPECT_TRUE(Give(carol, introduced).ok()); });
+      impostor.ServeOne();
+    });
+    EXPECT_EQ(impostor.served, 1);
+    EXPECT_EQ(impostor.application_bytes, 0);
+    EXPECT_THAT(carol.opened, IsEmpty());
+  }
+}
+
 TEST_F(HostileTest, AnIntroductionWithASwappedKeyMakesNoCommonLink) {
   // A lying server: alice is given bob's key, mallory a copy that names her own.
   TestPeer mallory(io_, "bob", timing_);
@@ -410,6 +543,80 @@ TEST_F(HostileTest, AnIntroductionWithASwappedKeyMakesNoCommonLink) {
   ASSERT_TRUE(RunUntil([&] { return !alice_.dial_failed.empty(); }));
   EXPECT_THAT(alice_.opened, IsEmpty());
   EXPECT_THAT(mallory.opened, IsEmpty());
+}
+
+// The chat port while nobody is expected --------------------------------------------------------
+
+class ChatPortTest : public HostileTest {
+ protected:
+  // Whether a connection to bob's port is accepted.
+  bool IsOpen() {
+    asio::io_context io;
+    tcp::socket socket(io);
+    asio::error_code error;
+    socket.connect({asio::ip::address_v4::loopback(), bob_.port}, error);
+    EXPECT_TRUE(!error || error == asio::error::connection_refused) << error.message();
+    return !error;
+  }
+};
+
+TEST_F(ChatPortTest, ItIsClosedWithTheLastLinkAndOpensWithTheNext) {
+  EXPECT_TRUE(IsOpen());
+  ExpectAliceGetsThrough();
+  ASSERT_TRUE(bob_.manager->HangUp("alice").ok());
+  const MonoTime hung_up = clock_.Mono();
+  ASSERT_TRUE(RunUntil([&] { return !IsOpen(); }));
+  EXPECT_LT(clock_.Mono() - hung_up, 1s);
+  // What is left of the conversation does not keep the port from opening again.
+  const Introduced again = Introduce(alice_, bob_);
+  ASSERT_TRUE(Give(bob_, again).ok());
+  EXPECT_TRUE(IsOpen());
+  ASSERT_TRUE(Give(alice_, again).ok());
+  EXPECT_TRUE(RunUntil([&] { return bob_.manager->IsOpen("alice"); }));
+}
+
+TEST_F(ChatPortTest, WhileItIsClosedNobodyElseGetsIt) {
+  TestPeer carol(io_, "carol", timing_);
+  EXPECT_FALSE([&] {
+    asio::io_context io;
+    tcp::acceptor thief(io);
+    asio::error_code error;
+    thief.open(tcp::v4(), error);
+    thief.set_option(tcp::acceptor::reuse_address(true), error);
+    thief.bind({asio::ip::address_v4::loopback(), carol.port}, error);
+    return !error;
+  }());
+  const Introduced introduced = Introduce(carol, bob_);
+  ASSERT_TRUE(Give(carol, introduced).ok());
+  ASSERT_TRUE(Give(bob_, introduced).ok());
+  EXPECT_TRUE(RunUntil([&] { return carol.manager->IsOpen("bob"); }));
+}
+
+TEST_F(ChatPortTest, WithoutALinkItOpensForTheServersCheckAlone) {
+  TestPeer carol(io_, "carol", timing_);
+  const auto probe = [&](const crypto::InboundChallenge& challenge, long& count) {
+    count = -2;
+    Run([&] {
+      try {
+        RawConnection connection(carol.port);
+        connection.Send(crypto::MakeInboundProbe(challenge, random_.Array<16>()));
+        count = connection.CountUntilClosed();
+      } catch (const std::exception&) {
+        count = -3;  // Refused.
+      }
+    });
+  };
+  const crypto::InboundChallenge mine{1}, wrong{2};
+  long count = 0;
+  probe(mine, count);
+  EXPECT_EQ(count, -3);
+  carol.manager->ExpectProbe(mine);
+  probe(wrong, count);
+  EXPECT_EQ(count, 0);
+  probe(mine, count);
+  EXPECT_EQ(count, 16);
+  probe(mine, count);
+  EXPECT_EQ(count, -3);
 }
 
 }  // namespace

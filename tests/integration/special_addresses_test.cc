@@ -78,11 +78,11 @@ TEST_F(SpecialAddressesTest, NoPortBelow1024) {
     Introduced introduced = Introduce(alice, bob);
     introduced.introduction.target.chat_port = 0x7A69;  // Found below, and replaced.
     Bytes object = introduced.introduction.Serialize();
-    const Bytes from = {0x7A, 0x69};
+    const Bytes from = {4, 127, 0, 0, 1, 0x7A, 0x69};  // The observed address is before it.
     auto at = std::search(object.begin(), object.end(), from.begin(), from.end());
     ASSERT_NE(at, object.end());
-    at[0] = static_cast<uint8_t>(port >> 8);
-    at[1] = static_cast<uint8_t>(port);
+    at[5] = static_cast<uint8_t>(port >> 8);
+    at[6] = static_cast<uint8_t>(port);
     EXPECT_EQ(
         alice.manager
             ->OnIntroduction(object, server_key_.Sign(object), server_key_.public_key(), "alice")
