@@ -13,6 +13,24 @@
 #include "common/crypto/openssl_ptr.h"
 
 namespace p2p::crypto {
+namespace {
+
+// Looked up once: finding an algorithm by its name takes longer than hashing a short record.
+const EVP_MD* Fetched(const char* name) {
+  const EVP_MD* md = EVP_MD_fetch(nullptr, name, nullptr);
+  P2P_CHECK(md != nullptr);
+  return md;
+}
+const EVP_MD* Md256() {
+  static const EVP_MD* const md = Fetched("SHA256");
+  return md;
+}
+const EVP_MD* Md512() {
+  static const EVP_MD* const md = Fetched("SHA512");
+  return md;
+}
+
+}  // namespace
 
 absl::Status OpensslError(absl::string_view what) {
   std::string text(what);
@@ -26,7 +44,7 @@ absl::Status OpensslError(absl::string_view what) {
 
 Digest256 Sha256(ByteView data) {
   Digest256 out;
-  P2P_CHECK(EVP_Digest(data.data(), data.size(), out.data(), nullptr, EVP_sha256(), nullptr) == 1);
+  P2P_CHECK(EVP_Digest(data.data(), data.size(), out.data(), nullptr, Md256(), nullptr) == 1);
   return out;
 }
 
@@ -36,7 +54,7 @@ struct Sha256Stream::State {
 };
 
 Sha256Stream::Sha256Stream() : state_(std::make_unique<State>()) {
-  P2P_CHECK(EVP_DigestInit_ex(state_->context, EVP_sha256(), nullptr) == 1);
+  P2P_CHECK(EVP_DigestInit_ex(state_->context, Md256(), nullptr) == 1);
 }
 Sha256Stream::~Sha256Stream() = default;
 Sha256Stream::Sha256Stream(Sha256Stream&&) noexcept = default;
@@ -56,7 +74,7 @@ Digest256 Sha256Stream::Digest() const {
 
 Digest512 Sha512(ByteView data) {
   Digest512 out;
-  P2P_CHECK(EVP_Digest(data.data(), data.size(), out.data(), nullptr, EVP_sha512(), nullptr) == 1);
+  P2P_CHECK(EVP_Digest(data.data(), data.size(), out.data(), nullptr, Md512(), nullptr) == 1);
   return out;
 }
 
@@ -66,8 +84,8 @@ Digest256 HmacSha256(ByteView key, ByteView data) {
   // HMAC() refuses a null key pointer even for an empty key.
   static const uint8_t kEmpty = 0;
   const uint8_t* k = key.empty() ? &kEmpty : key.data();
-  P2P_CHECK(HMAC(EVP_sha256(), k, static_cast<int>(key.size()), data.data(), data.size(),
-                 out.data(), &n) != nullptr);
+  P2P_CHECK(HMAC(Md256(), k, static_cast<int>(key.size()), data.data(), data.size(), out.data(),
+                 &n) != nullptr);
   return out;
 }
 

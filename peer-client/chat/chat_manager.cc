@@ -104,6 +104,7 @@ void ChatManager::Impl::Stop() {
   probe_timer_.cancel();
   for (const auto& [id, link] : links_) FilesClosed(*link);
   if (listener_ != nullptr) listener_->Stop();
+  for (const auto& [id, link] : links_) link->Flush();
   links_.clear();
 }
 
@@ -276,9 +277,22 @@ void ChatManager::Impl::MarkShown(absl::string_view peer, MessageId id) {
   Link* link = FindPeer(peer);
   if (link == nullptr) return;
   const auto seq = NoteShown(*link->journal, id);
+  FlushLater(*link);
   if (!seq || !options_.send_read_receipts || link->open == nullptr) return;
   link->open->session().MarkRead(*seq);
   link->open->Wake();
+}
+
+// Once all that has happened by now is noted: an answer to a message takes its notes along.
+void ChatManager::Impl::FlushLater(Link& link) {
+  if (!link.journal->deferred() || std::exchange(link.flush_posted, true)) return;
+  asio::post(io_, [weak = weak_from_this(), id = link.record.id] {
+    const auto self = weak.lock();
+    Link* noted = self == nullptr ? nullptr : self->Find(id);
+    if (noted == nullptr) return;
+    noted->flush_posted = false;
+    noted->Flush();
+  });
 }
 
 void ChatManager::Impl::Wake(absl::string_view peer) {

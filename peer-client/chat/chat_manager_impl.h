@@ -64,6 +64,7 @@ class ChatManager::Impl final : public LinkConnection::Owner,
   void ArmExpiry(Link& link);
   void OnExpiry(Link& link);
   absl::Status BeginHangUp(Link& link, absl::string_view reason);
+  void FlushLater(Link& link);
   template <class F>
   void Emit(F call);
 

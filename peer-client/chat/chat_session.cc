@@ -96,6 +96,7 @@ void ChatSession::OnBytes(ByteView bytes, MonoTime now, std::vector<SessionEvent
     if (!frame.ParseFromArray(raw->data(), static_cast<int>(raw->size()))) {
       return Close(SessionEnd::kBadFrame);
     }
+    ++frames_received_;
     Dispatch(frame, now, events);
   }
   if (reader_.failed()) Close(SessionEnd::kBadFrame);

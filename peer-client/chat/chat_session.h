@@ -94,6 +94,7 @@ class ChatSession {
   // Of the last PING that was answered.
   std::optional<Duration> rtt() const { return rtt_; }
 
+  uint64_t frames_received() const { return frames_received_; }
   bool proven() const { return state_ != State::kHello && !closed(); }
   bool selecting() const { return state_ == State::kSelecting && !closed(); }
   bool open() const { return state_ == State::kOpen && !closed() && !close_after_output_; }
@@ -136,6 +137,7 @@ class ChatSession {
   RateLimit send_rate_;
   RateLimit message_rate_;
   RateLimit frame_rate_;
+  uint64_t frames_received_ = 0;
 
   uint64_t receipted_ = 0;  // Delivered receipts sent on this connection.
   bool receipt_again_ = false;

@@ -8,6 +8,7 @@
 #include <optional>
 #include <vector>
 
+#include "common/base/log.h"
 #include "peer-client/chat/conversation.h"
 #include "peer-client/chat/link_connection.h"
 #include "peer-client/chat/link_dialler.h"
@@ -37,6 +38,11 @@ struct Link {
 
   // What came of each address the last time that it was dialled.
   std::vector<std::string> Tried() const { return dialler != nullptr ? dialler->Reasons() : tried; }
+  // What the journal was told since it last wrote.
+  void Flush() {
+    const absl::Status written = journal->Flush();
+    if (!written.ok()) LogWarning("chat_journal_failed", {{"error", written.message()}});
+  }
   // Closes every connection and stops dialling.
   void Disconnect(SessionEnd end) {
     tried = Tried();
@@ -73,6 +79,7 @@ struct Link {
   MonoTime opened_at;
   int short_connections = 0;  // In a row.
   bool opened_before = false;
+  bool flush_posted = false;
   bool failure_told = false;  // The user knows that nobody answers.
 };
 

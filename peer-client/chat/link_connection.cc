@@ -171,6 +171,7 @@ asio::awaitable<void> LinkConnection::ReadLoop() {
     const absl::StatusOr<size_t> n = co_await stream_.ReadSome(buffer);
     if (session_->closed()) break;
     std::vector<SessionEvent> events;
+    const uint64_t frames = session_->frames_received();
     if (!n.ok()) {
       Fail(n.status());
     } else if (*n == 0) {
@@ -180,7 +181,8 @@ asio::awaitable<void> LinkConnection::ReadLoop() {
     }
     if (owner_ != nullptr && !events.empty()) owner_->OnEvents(*this, std::move(events));
     ReportEnd();
-    Wake();
+    // A piece of a frame gives the writer nothing to do.
+    if (session_->closed() || session_->frames_received() != frames) Wake();
   }
   reading_ = false;
   Wake();

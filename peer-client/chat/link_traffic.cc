@@ -258,6 +258,7 @@ void ChatManager::Impl::OnEvents(LinkConnection& connection, std::vector<Session
       RemoveLink(connection.link());
     }
   }
+  if (Link* noted = Find(connection.link()); noted != nullptr) FlushLater(*noted);
 }
 
 void ChatManager::Impl::OnProven(Link& link, LinkConnection& connection) {

@@ -135,6 +135,11 @@ absl::Status ChatJournal::Append(const Bytes& record) {
   return Apply(history_, record);
 }
 
+absl::Status ChatJournal::Defer(const Bytes& record) {
+  P2P_RETURN_IF_ERROR(log_->Defer(record));
+  return Apply(history_, record);
+}
+
 absl::Status ChatJournal::AppendOutgoing(const OutgoingMessage& message) {
   P2P_CHECK(message.seq == history_.last_out + 1);
   return Append(Encode(Kind::kOutgoing, message));
@@ -148,13 +153,13 @@ absl::Status ChatJournal::AppendIncoming(const IncomingMessage& message) {
 absl::Status ChatJournal::AppendReceipt(uint64_t up_to, bool read) {
   P2P_CHECK(up_to <= history_.last_out);
   if (up_to <= (read ? history_.read_up_to : history_.delivered_up_to)) return absl::OkStatus();
-  return Append(EncodePosition(read ? Kind::kRead : Kind::kDelivered, up_to));
+  return Defer(EncodePosition(read ? Kind::kRead : Kind::kDelivered, up_to));
 }
 
 absl::Status ChatJournal::AppendShown(uint64_t up_to) {
   P2P_CHECK(up_to <= history_.last_in);
   if (up_to <= history_.shown_up_to) return absl::OkStatus();
-  return Append(EncodePosition(Kind::kShown, up_to));
+  return Defer(EncodePosition(Kind::kShown, up_to));
 }
 
 absl::Status ChatJournal::Sync() {

@@ -50,9 +50,12 @@ class ChatJournal {
   // Durable after Sync.
   absl::Status AppendOutgoing(const OutgoingMessage& message);
   absl::Status AppendIncoming(const IncomingMessage& message);
-  // Need no Sync of their own: when they are lost, a message is sent or replayed once more.
+  // Written with the next message, or by Flush. They need no Sync of their own: when they are lost,
+  // a message is sent or replayed once more.
   absl::Status AppendReceipt(uint64_t up_to, bool read);
   absl::Status AppendShown(uint64_t up_to);
+  bool deferred() const { return log_->deferred(); }
+  absl::Status Flush() { return log_->Flush(); }
 
   // Also compacts when the file is much larger than what it still has to say.
   absl::Status Sync();
@@ -60,6 +63,7 @@ class ChatJournal {
  private:
   explicit ChatJournal(std::unique_ptr<RecordLog> log);
   absl::Status Append(const Bytes& record);
+  absl::Status Defer(const Bytes& record);
   absl::Status Compact();
 
   ChatHistory history_;

@@ -75,20 +75,33 @@ absl::Status RecordLog::Fail(absl::Status error) {
 }
 
 absl::Status RecordLog::Append(ByteView record) {
+  P2P_RETURN_IF_ERROR(Defer(record));
+  return Flush();
+}
+
+absl::Status RecordLog::Defer(ByteView record) {
   P2P_RETURN_IF_ERROR(failed_);
   ByteWriter out;
   WriteRecord(record, out);
   if (size_ + out.bytes().size() > kMaxFile) {
     return absl::ResourceExhaustedError(absl::StrCat(path_, " is full"));
   }
-  P2P_RETURN_IF_ERROR(Fail(file_->Append(out.bytes())));
+  waiting_.insert(waiting_.end(), out.bytes().begin(), out.bytes().end());
   size_ += out.bytes().size();
   dirty_ = true;
   return absl::OkStatus();
 }
 
-absl::Status RecordLog::Sync() {
+absl::Status RecordLog::Flush() {
   P2P_RETURN_IF_ERROR(failed_);
+  if (waiting_.empty()) return absl::OkStatus();
+  P2P_RETURN_IF_ERROR(Fail(file_->Append(waiting_)));
+  waiting_.clear();
+  return absl::OkStatus();
+}
+
+absl::Status RecordLog::Sync() {
+  P2P_RETURN_IF_ERROR(Flush());
   if (!dirty_) return absl::OkStatus();
   P2P_RETURN_IF_ERROR(Fail(file_->Sync()));
   dirty_ = false;
@@ -104,6 +117,7 @@ absl::Status RecordLog::Rewrite(const std::vector<Bytes>& records) {
   auto file = storage_.OpenAt(path_, out.bytes().size());
   if (!file.ok()) return Fail(file.status());
   file_ = *std::move(file);
+  waiting_.clear();  // Who rewrites knows what was said.
   size_ = out.bytes().size();
   dirty_ = false;
   return absl::OkStatus();

@@ -61,8 +61,12 @@ class RecordLog {
       LogStorage& storage, const std::string& path, absl::string_view magic,
       const std::function<absl::Status(ByteView)>& on_record);
 
-  // Durable only after Sync.
+  // Written; durable only after Sync.
   absl::Status Append(ByteView record);
+  // Written with the next Append, Sync or Flush, in this order: one write for several.
+  absl::Status Defer(ByteView record);
+  bool deferred() const { return !waiting_.empty(); }
+  absl::Status Flush();
   absl::Status Sync();
   // Replaces the whole content: compaction. Durable when it returns.
   absl::Status Rewrite(const std::vector<Bytes>& records);
@@ -78,7 +82,8 @@ class RecordLog {
   std::string path_;
   std::string magic_;
   std::unique_ptr<LogFile> file_;
-  size_t size_ = 0;
+  Bytes waiting_;    // Whole records that are not written yet.
+  size_t size_ = 0;  // With what waits.
   size_t dropped_bytes_ = 0;
   bool dirty_ = false;
   absl::Status failed_;

@@ -7,7 +7,7 @@ namespace p2p::client {
 namespace {
 
 // Acknowledged after so many bytes, and at the end.
-constexpr uint64_t kAckEvery = 2 * wire::kFileChunkSize;
+constexpr uint64_t kAckEvery = 4 * wire::kFileChunkSize;
 
 class Incoming final : public Transfer {
  public:

@@ -79,6 +79,7 @@ bool ChatSide::MarkOneShown() {
   if (to_mark_.empty() || down_) return false;
   const auto seq = client::NoteShown(*journal_, to_mark_.front());
   to_mark_.pop_front();
+  (void)journal_->Flush();
   if (seq && open()) session_->MarkRead(*seq);
   return true;
 }
@@ -110,6 +111,7 @@ void ChatSide::Take(const std::vector<client::SessionEvent>& events, MonoTime no
       }
     }
   }
+  (void)journal_->Flush();
   if (session_ != nullptr && session_->closed() &&
       session_->end() != client::SessionEnd::kReplaced) {
     Problem(absl::StrCat("the session ended: ", client::SessionEndText(session_->end())));

@@ -62,6 +62,8 @@ TEST(ChatJournalTest, ReceiptsAndShownMarksSettleMessages) {
     ASSERT_TRUE(journal->AppendReceipt(2, false).ok());
     ASSERT_TRUE(journal->AppendReceipt(1, true).ok());
     ASSERT_TRUE(journal->AppendShown(2).ok());
+    EXPECT_TRUE(journal->deferred());
+    ASSERT_TRUE(journal->Flush().ok());
   }
   const ChatHistory history = OpenJournal(storage)->history();
   EXPECT_THAT(history.undelivered, ElementsAre(Out(3)));

@@ -108,6 +108,25 @@ TEST(RecordLogTest, NothingToSyncCostsNothing) {
   EXPECT_EQ(storage.syncs, 1);
 }
 
+TEST(RecordLogTest, DeferredRecordsGoWithTheNextWriteInTheirOrder) {
+  MemoryStorage storage;
+  {
+    const Opened journal = OpenLog(storage);
+    const auto uses = storage.uses;
+    ASSERT_TRUE(journal.log->Defer(AsBytes("one")).ok());
+    ASSERT_TRUE(journal.log->Defer(AsBytes("two")).ok());
+    EXPECT_TRUE(journal.log->deferred());
+    EXPECT_EQ(storage.uses, uses);
+    ASSERT_TRUE(journal.log->Append(AsBytes("three")).ok());
+    EXPECT_FALSE(journal.log->deferred());
+    EXPECT_EQ(storage.uses, uses + 1);
+    ASSERT_TRUE(journal.log->Defer(AsBytes("four")).ok());
+    ASSERT_TRUE(journal.log->Flush().ok());
+    ASSERT_TRUE(journal.log->Defer(AsBytes("never written")).ok());
+  }
+  EXPECT_THAT(OpenLog(storage).records, ElementsAre("one", "two", "three", "four"));
+}
+
 TEST(RecordLogTest, RewriteReplacesAndAppendsFollow) {
   MemoryStorage storage;
   {
