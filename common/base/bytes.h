@@ -81,6 +81,7 @@ class ByteReader {
 // Appends big-endian fields to a buffer it owns.
 class ByteWriter {
  public:
+  ByteWriter() { out_.reserve(64); }  // Most records fit; growing from nothing takes six steps.
   ByteWriter& U8(uint8_t v) { return Uint(v, 1); }
   ByteWriter& U16(uint16_t v) { return Uint(v, 2); }
   ByteWriter& U32(uint32_t v) { return Uint(v, 4); }

@@ -42,16 +42,23 @@ absl::Status OpensslError(absl::string_view what) {
   return absl::InternalError(text);
 }
 
-Digest256 Sha256(ByteView data) {
-  Digest256 out;
-  P2P_CHECK(EVP_Digest(data.data(), data.size(), out.data(), nullptr, Md256(), nullptr) == 1);
-  return out;
-}
-
 struct Sha256Stream::State {
   EVP_MD_CTX* context = EVP_MD_CTX_new();
   ~State() { EVP_MD_CTX_free(context); }
 };
+
+Digest256 Sha256(ByteView data) { return Sha256(data, {}); }
+
+Digest256 Sha256(ByteView first, ByteView second) {
+  // Making a context takes longer than hashing a short record.
+  thread_local Sha256Stream::State state;
+  Digest256 out;
+  P2P_CHECK(EVP_DigestInit_ex(state.context, Md256(), nullptr) == 1 &&
+            EVP_DigestUpdate(state.context, first.data(), first.size()) == 1 &&
+            EVP_DigestUpdate(state.context, second.data(), second.size()) == 1 &&
+            EVP_DigestFinal_ex(state.context, out.data(), nullptr) == 1);
+  return out;
+}
 
 Sha256Stream::Sha256Stream() : state_(std::make_unique<State>()) {
   P2P_CHECK(EVP_DigestInit_ex(state_->context, Md256(), nullptr) == 1);

@@ -15,6 +15,7 @@ using Digest512 = std::array<uint8_t, 64>;
 using Mac128 = std::array<uint8_t, 16>;
 
 Digest256 Sha256(ByteView data);
+Digest256 Sha256(ByteView first, ByteView second);  // Of one after the other.
 Digest512 Sha512(ByteView data);
 
 // SHA-256 of what comes in pieces. One thread.
@@ -28,6 +29,7 @@ class Sha256Stream {
   Digest256 Digest() const;  // Of everything so far; more may follow.
 
  private:
+  friend Digest256 Sha256(ByteView, ByteView);
   struct State;
   std::unique_ptr<State> state_;
 };

@@ -1,5 +1,7 @@
 #include "common/wire/frame_reader.h"
 
+#include <algorithm>
+
 #include "common/base/check.h"
 
 namespace p2p::wire {
@@ -25,11 +27,16 @@ std::optional<ByteView> FrameReader::Next() {
   return frame;
 }
 
+std::span<uint8_t> AppendFrame(size_t size, Bytes& out) {
+  P2P_CHECK(size > 0 && size <= kMaxFrameSize);
+  for (int shift = 24; shift >= 0; shift -= 8) out.push_back(static_cast<uint8_t>(size >> shift));
+  const size_t at = out.size();
+  out.resize(at + size);
+  return std::span(out).subspan(at);
+}
+
 void AppendFrame(ByteView frame, Bytes& out) {
-  P2P_CHECK(!frame.empty() && frame.size() <= kMaxFrameSize);
-  const Bytes header = ByteWriter().U32(static_cast<uint32_t>(frame.size())).Release();
-  out.insert(out.end(), header.begin(), header.end());
-  out.insert(out.end(), frame.begin(), frame.end());
+  std::ranges::copy(frame, AppendFrame(frame.size(), out).begin());
 }
 
 }  // namespace p2p::wire

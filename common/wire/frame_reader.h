@@ -28,7 +28,10 @@ class FrameReader {
   bool failed_ = false;
 };
 
-// Appends header and frame. `frame` is 1 to kMaxFrameSize bytes (P2P_CHECK).
+// Appends the header and room for a frame of 1 to kMaxFrameSize bytes (P2P_CHECK), to be filled
+// before `out` changes.
+std::span<uint8_t> AppendFrame(size_t size, Bytes& out);
+// Appends header and frame.
 void AppendFrame(ByteView frame, Bytes& out);
 
 }  // namespace p2p::wire

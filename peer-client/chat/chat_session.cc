@@ -79,8 +79,8 @@ void ChatSession::Close(SessionEnd end) {
 }
 
 void ChatSession::Send(const v1::ChatFrame& frame) {
-  const std::string bytes = frame.SerializeAsString();
-  wire::AppendFrame(AsBytes(bytes), out_);
+  const size_t size = frame.ByteSizeLong();
+  frame.SerializeWithCachedSizesToArray(wire::AppendFrame(size, out_).data());
 }
 
 void ChatSession::OnBytes(ByteView bytes, MonoTime now, std::vector<SessionEvent>& events) {
@@ -89,10 +89,10 @@ void ChatSession::OnBytes(ByteView bytes, MonoTime now, std::vector<SessionEvent
   pings_sent_ = 0;
   awaiting_since_.reset();
   reader_.Feed(bytes);
+  v1::ChatFrame frame;
   while (!closed() && !close_after_output_) {
     const auto raw = reader_.Next();
     if (!raw) break;
-    v1::ChatFrame frame;
     if (!frame.ParseFromArray(raw->data(), static_cast<int>(raw->size()))) {
       return Close(SessionEnd::kBadFrame);
     }

@@ -2,6 +2,7 @@
 
 #include <asio/co_spawn.hpp>
 #include <asio/detached.hpp>
+#include <asio/post.hpp>
 #include <asio/redirect_error.hpp>
 #include <asio/use_awaitable.hpp>
 
@@ -182,7 +183,10 @@ asio::awaitable<void> LinkConnection::ReadLoop() {
     if (owner_ != nullptr && !events.empty()) owner_->OnEvents(*this, std::move(events));
     ReportEnd();
     // A piece of a frame gives the writer nothing to do.
-    if (session_->closed() || session_->frames_received() != frames) Wake();
+    if (!session_->closed() && session_->frames_received() == frames) continue;
+    Wake();
+    // What came has its consequences, and the answers are on their way, before more is asked for.
+    co_await asio::post(stream_.executor(), asio::use_awaitable);
   }
   reading_ = false;
   Wake();

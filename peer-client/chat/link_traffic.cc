@@ -311,15 +311,19 @@ void ChatManager::Impl::FilesClosed(const Link& link) {
 }
 
 void ChatManager::Impl::OnReceipts(Link& link, const std::vector<Receipt>& receipts) {
+  uint64_t delivered = 0, read = 0;
   for (const Receipt& receipt : receipts) {
-    const absl::Status noted = link.journal->AppendReceipt(receipt.seq, receipt.read);
-    if (!noted.ok()) LogWarning("chat_journal_failed", {{"error", noted.message()}});
+    (receipt.read ? read : delivered) = receipt.seq;
     const ChatReceipt report{
         .peer = link.record.peer.name,
         .id = receipt.id,
         .state = receipt.read ? ReceiptState::kRead : ReceiptState::kDelivered};
     Emit([report](const ChatCallbacks& c) { c.on_receipt(report); });
   }
+  // Receipts are cumulative, and who has read a message has got it: the last ones say it all.
+  absl::Status noted = link.journal->AppendReceipt(read, true);
+  if (noted.ok() && delivered > read) noted = link.journal->AppendReceipt(delivered, false);
+  if (!noted.ok()) LogWarning("chat_journal_failed", {{"error", noted.message()}});
 }
 
 void ChatManager::Impl::OnHungUp(Link& link, LinkConnection& connection,

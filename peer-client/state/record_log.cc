@@ -13,9 +13,8 @@ constexpr size_t kChecksumSize = 8;
 constexpr size_t kRecordHeader = 4 + kChecksumSize;
 
 std::array<uint8_t, kChecksumSize> Checksum(ByteView payload) {
-  ByteWriter covered;
-  covered.U32(static_cast<uint32_t>(payload.size())).Append(payload);
-  const auto digest = crypto::Sha256(covered.bytes());
+  const Bytes size = ByteWriter().U32(static_cast<uint32_t>(payload.size())).Release();
+  const auto digest = crypto::Sha256(size, payload);
   std::array<uint8_t, kChecksumSize> out;
   std::copy_n(digest.begin(), out.size(), out.begin());
   return out;

@@ -34,7 +34,7 @@ ChatSide::ChatSide(std::string side_name, const std::string& parent, int core)
     chats_->MarkShown(message.peer, message.id);
     on_message(message);
   };
-  callbacks.on_receipt = [](const auto&) {};
+  callbacks.on_receipt = [this](const client::ChatReceipt& receipt) { on_receipt(receipt); };
   callbacks.on_closed = [](const auto&) {};
   callbacks.on_dial_failed = [](const auto&) { P2P_CHECK(false); };
   client::ChatOptions options;
@@ -112,6 +112,28 @@ Duration ChatPair::IntroduceAndSpeak() {
 void ChatPair::HangUp() {
   P2P_CHECK(alice_.Do([&] { return alice_.chats().HangUp("bob").ok(); }));
   while (bob_.Do([&] { return !bob_.chats().Peers().empty(); })) std::this_thread::yield();
+}
+
+void ChatPair::Deliver(size_t rounds, size_t size, Samples& samples) {
+  const std::string text(size, 'x');
+  std::promise<void> done;
+  const SystemClock clock;
+  MonoTime sent;
+  const auto send = [&] {
+    sent = clock.Mono();
+    P2P_CHECK(alice_.chats().Send("bob", text).ok());
+  };
+  alice_.Do([&] {
+    alice_.on_receipt = [&](const client::ChatReceipt& receipt) {
+      if (receipt.state != client::ReceiptState::kDelivered) return;
+      samples.Add(clock.Mono() - sent);
+      if (--rounds == 0) return done.set_value();
+      send();
+    };
+    send();
+  });
+  done.get_future().get();
+  alice_.Do([&] { alice_.on_receipt = [](const auto&) {}; });
 }
 
 void ChatPair::PingPong(size_t rounds, size_t size, Samples& samples) {

@@ -43,6 +43,7 @@ class ChatSide {
   // On the side's thread; set in Do.
   std::function<void()> on_open = [] {};
   std::function<void(const client::ChatReceived&)> on_message = [](const auto&) {};
+  std::function<void(const client::ChatReceipt&)> on_receipt = [](const auto&) {};
   std::function<void(const client::out::FileOffer&)> on_offer = [](const auto&) {};
   std::function<void(const client::out::Transfer&)> on_transfer = [](const auto&) {};
   client::ChatManager& chats() { return *chats_; }
@@ -72,6 +73,8 @@ class ChatPair {
   // it. Again after HangUp.
   Duration IntroduceAndSpeak();
   void HangUp();
+  // A message of `size` bytes until its receipt is here: it is on both disks.
+  void Deliver(size_t rounds, size_t size, Samples& samples);
   // A message of `size` bytes and its answer, one after the other.
   void PingPong(size_t rounds, size_t size, Samples& samples);
   struct Copied {

@@ -14,6 +14,7 @@
 #include "common/base/check.h"
 #include "tests/bench/bare_tls.h"
 #include "tests/bench/chat_pair.h"
+#include "tests/bench/event_tls.h"
 
 namespace p2p::bench {
 namespace {
@@ -29,20 +30,28 @@ constexpr double kMostRoundTrip = 1.5;
 constexpr double kLeastBulk = 0.8;
 
 struct RoundTrips {
-  double bare_us, chat_us;
+  double bare_us, event_us, receipt_us, answer_us;
 };
 
 RoundTrips MeasureRoundTrips(BareTls& bare, ChatPair& pair) {
-  Samples warm, bare_samples, chat_samples;
-  pair.PingPong(kTripsARound, kMessage, warm);
+  EventTls events;
+  Samples warm, bare_samples, event_samples, receipts, answers;
+  pair.Deliver(kTripsARound, kMessage, warm);
   for (size_t round = 0; round < kRounds; ++round) {
-    std::this_thread::sleep_for(kRefill);
     // Who goes first meets a machine that has rested.
-    if (round % 2 == 0) bare.PingPong(kTripsARound, kMessage, bare_samples);
-    pair.PingPong(kTripsARound, kMessage, chat_samples);
-    if (round % 2 == 1) bare.PingPong(kTripsARound, kMessage, bare_samples);
+    const auto yardsticks = [&] {
+      bare.PingPong(kTripsARound, kMessage, bare_samples);
+      events.PingPong(kTripsARound, kMessage, event_samples);
+    };
+    if (round % 2 == 0) yardsticks();
+    std::this_thread::sleep_for(kRefill);
+    pair.Deliver(kTripsARound, kMessage, receipts);
+    std::this_thread::sleep_for(kRefill);
+    pair.PingPong(kTripsARound, kMessage, answers);
+    if (round % 2 == 1) yardsticks();
   }
-  return {bare_samples.Percentile(0.5) * 1000, chat_samples.Percentile(0.5) * 1000};
+  return {bare_samples.Percentile(0.5) * 1000, event_samples.Percentile(0.5) * 1000,
+          receipts.Percentile(0.5) * 1000, answers.Percentile(0.5) * 1000};
 }
 
 struct Bulk {
@@ -89,12 +98,14 @@ int Run(const std::string& directory, size_t mib) {
   BareTls bare;
   const RoundTrips trips = MeasureRoundTrips(bare, pair);
   const Bulk bulk = MeasureBulk(bare, pair, directory, mib);
-  const double trip_ratio = trips.chat_us / trips.bare_us;
+  const double trip_ratio = trips.receipt_us / trips.bare_us;
   const bool ok = trip_ratio <= kMostRoundTrip && bulk.ratio >= kLeastBulk;
   const Json line = {{"bench", "chat_speed"},
                      {"directory", directory},
                      {"bare_round_trip_us", trips.bare_us},
-                     {"chat_round_trip_us", trips.chat_us},
+                     {"event_round_trip_us", trips.event_us},
+                     {"message_to_receipt_us", trips.receipt_us},
+                     {"message_to_answer_us", trips.answer_us},
                      {"round_trip_ratio", trip_ratio},
                      {"bare_mib_s", bulk.bare_mib_s},
                      {"file_mib_s", bulk.chat_mib_s},
