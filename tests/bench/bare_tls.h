@@ -22,8 +22,12 @@ class BareTls {
   // One side sends `size` bytes, the other sends them back.
   void PingPong(size_t rounds, size_t size, Samples& samples);
   // One side hashes the file, then sends it; the other hashes what comes and writes it to a file,
-  // synced. How long that took from the first byte sent to the file written; the digests are equal.
-  Duration Copy(const std::string& from, const std::string& to);
+  // synced. The digests are equal.
+  struct Copied {
+    Duration hashed{};  // Before the first byte is sent.
+    Duration moved{};   // From then until the other file is written.
+  };
+  Copied Copy(const std::string& from, const std::string& to);
 
  private:
   class End;

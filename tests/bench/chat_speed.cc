@@ -1,7 +1,8 @@
-// A conversation against bare TLS 1.3, in turns in the same run: the round trip of a message, and a
-// file. chat_speed DIRECTORY [MiB]: where the state and the files are; a disk pays for each fsync,
-// a file system in memory does not. One JSON line; 1 when a budget is not met (there it counts in
-// memory only).
+// A conversation against bare TLS 1.3, in turns in the same run: a message until its receipt, and a
+// file. chat_speed DIRECTORY [MiB [works]]: where the state and the files are. A disk pays for each
+// fsync; the yardstick has none, so the budget of the round trip is for a file system in memory.
+// One JSON line; exit code 1 when a budget is not met. `works`: a short run in which they decide
+// nothing.
 #include <unistd.h>
 
 #include <algorithm>
@@ -21,44 +22,52 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr size_t kRounds = 6;
-constexpr size_t kTripsARound = 95;
-constexpr Duration kRefill = 5000ms;  // For a round: 20 messages a second each, PEER_LINK.md.
+constexpr size_t kTripsARound = 45;   // Two kinds of them share the burst of 100, PEER_LINK.md …
+constexpr Duration kRefill = 4600ms;  // … and the 20 a second.
 constexpr size_t kMessage = 64;
-constexpr int kCopies = 11;
 constexpr double kMostRoundTrip = 1.5;
 constexpr double kLeastBulk = 0.8;
+constexpr double kMostFirstByteMs = 30;
 
+double Median(std::vector<double> values) {
+  std::ranges::nth_element(values, values.begin() + static_cast<ptrdiff_t>(values.size() / 2));
+  return values[values.size() / 2];
+}
+
+// Ratios are of neighbours in time, and the median of those counts: a busy host slows both sides.
 struct RoundTrips {
-  double bare_us, event_us, receipt_us, answer_us;
+  std::vector<double> bare_us, event_us, receipt_us, answer_us, ratio;
 };
 
-RoundTrips MeasureRoundTrips(BareTls& bare, ChatPair& pair) {
+void MeasureRoundTrips(BareTls& bare, ChatPair& pair, int rounds, RoundTrips& out) {
   EventTls events;
-  Samples warm, bare_samples, event_samples, receipts, answers;
-  pair.Deliver(kTripsARound, kMessage, warm);
-  for (size_t round = 0; round < kRounds; ++round) {
-    // Who goes first meets a machine that has rested.
+  const auto median_us = [](auto& side, auto method) {
+    Samples samples;
+    (side.*method)(kTripsARound, kMessage, samples);
+    return samples.Percentile(0.5) * 1000;
+  };
+  for (int round = 0; round < rounds; ++round) {
     const auto yardsticks = [&] {
-      bare.PingPong(kTripsARound, kMessage, bare_samples);
-      events.PingPong(kTripsARound, kMessage, event_samples);
+      out.bare_us.push_back(median_us(bare, &BareTls::PingPong));
+      out.event_us.push_back(median_us(events, &EventTls::PingPong));
     };
+    // Who goes first meets a machine that has rested.
     if (round % 2 == 0) yardsticks();
-    std::this_thread::sleep_for(kRefill);
-    pair.Deliver(kTripsARound, kMessage, receipts);
-    std::this_thread::sleep_for(kRefill);
-    pair.PingPong(kTripsARound, kMessage, answers);
+    out.receipt_us.push_back(median_us(pair, &ChatPair::Deliver));
+    out.answer_us.push_back(median_us(pair, &ChatPair::PingPong));
     if (round % 2 == 1) yardsticks();
+    out.ratio.push_back(out.receipt_us.back() / out.bare_us.back());
+    if (round + 1 < rounds) std::this_thread::sleep_for(kRefill);
   }
-  return {bare_samples.Percentile(0.5) * 1000, event_samples.Percentile(0.5) * 1000,
-          receipts.Percentile(0.5) * 1000, answers.Percentile(0.5) * 1000};
 }
 
 struct Bulk {
-  double bare_mib_s, chat_mib_s, prepare_mib_s, ratio;
+  double bare_mib_s, chat_mib_s;  // From the first byte sent to the file in place.
+  double moved_ratio, ratio;      // Without and with the hash that the offer carries.
 };
 
-Bulk MeasureBulk(BareTls& bare, ChatPair& pair, const std::string& directory, size_t mib) {
+Bulk MeasureBulk(BareTls& bare, ChatPair& pair, const std::string& directory, size_t mib,
+                 int copies) {
   const std::string source = directory + "/source";
   {
     std::ofstream file(source, std::ios::binary);
@@ -69,25 +78,28 @@ Bulk MeasureBulk(BareTls& bare, ChatPair& pair, const std::string& directory, si
       file << block;
     }
   }
-  Samples bare_s, moved, prepared;
-  std::vector<double> ratios;  // Of neighbours in time: a busy host slows both.
-  for (int round = 0; round < kCopies; ++round) {
-    const Duration alone = bare.Copy(source, directory + "/copy");
-    bare_s.Add(alone);
+  Samples bare_moved, moved;
+  std::vector<double> moved_ratios, ratios;
+  for (int round = 0; round < copies; ++round) {
+    const BareTls::Copied alone = bare.Copy(source, directory + "/copy");
+    bare_moved.Add(alone.moved);
     // Both write into the same memory: pages that were never touched cost a guest several times
     // more.
     std::filesystem::remove(directory + "/copy");
     const ChatPair::Copied copied = pair.Copy(source);
     moved.Add(copied.moved);
-    prepared.Add(copied.prepared);
-    ratios.push_back(std::chrono::duration<double>(alone) / copied.moved);
+    const auto share = [](Duration yardstick, Duration ours) {
+      return std::chrono::duration<double>(yardstick) / ours;
+    };
+    moved_ratios.push_back(share(alone.moved, copied.moved));
+    ratios.push_back(share(alone.hashed + alone.moved, copied.prepared + copied.moved));
   }
   const auto rate = [mib](Samples& samples) { return mib * 1000 / samples.Percentile(0.5); };
-  std::nth_element(ratios.begin(), ratios.begin() + kCopies / 2, ratios.end());
-  return {rate(bare_s), rate(moved), rate(prepared), ratios[kCopies / 2]};
+  return {rate(bare_moved), rate(moved), Median(moved_ratios), Median(ratios)};
 }
 
-int Run(const std::string& directory, size_t mib) {
+int Run(const std::string& directory, size_t mib, bool works_only) {
+  const int rounds = works_only ? 1 : 12;
   Samples first;
   ChatPair pair(directory);
   for (int i = 0; i < 20; ++i) {
@@ -96,20 +108,21 @@ int Run(const std::string& directory, size_t mib) {
   }
   pair.IntroduceAndSpeak();
   BareTls bare;
-  const RoundTrips trips = MeasureRoundTrips(bare, pair);
-  const Bulk bulk = MeasureBulk(bare, pair, directory, mib);
-  const double trip_ratio = trips.receipt_us / trips.bare_us;
-  const bool ok = trip_ratio <= kMostRoundTrip && bulk.ratio >= kLeastBulk;
+  RoundTrips trips;
+  MeasureRoundTrips(bare, pair, rounds, trips);
+  const Bulk bulk = MeasureBulk(bare, pair, directory, mib, rounds);
+  const double ratio = Median(trips.ratio);
+  const bool ok = works_only || (ratio <= kMostRoundTrip && bulk.ratio >= kLeastBulk &&
+                                 first.Percentile(0.95) <= kMostFirstByteMs);
   const Json line = {{"bench", "chat_speed"},
-                     {"directory", directory},
-                     {"bare_round_trip_us", trips.bare_us},
-                     {"event_round_trip_us", trips.event_us},
-                     {"message_to_receipt_us", trips.receipt_us},
-                     {"message_to_answer_us", trips.answer_us},
-                     {"round_trip_ratio", trip_ratio},
+                     {"bare_round_trip_us", Median(trips.bare_us)},
+                     {"event_round_trip_us", Median(trips.event_us)},
+                     {"message_to_receipt_us", Median(trips.receipt_us)},
+                     {"message_to_answer_us", Median(trips.answer_us)},
+                     {"round_trip_ratio", ratio},
                      {"bare_mib_s", bulk.bare_mib_s},
                      {"file_mib_s", bulk.chat_mib_s},
-                     {"prepare_mib_s", bulk.prepare_mib_s},
+                     {"moved_ratio", bulk.moved_ratio},
                      {"bulk_ratio", bulk.ratio},
                      {"introduction_to_first_byte_p50_ms", first.Percentile(0.5)},
                      {"introduction_to_first_byte_p95_ms", first.Percentile(0.95)},
@@ -123,12 +136,13 @@ int Run(const std::string& directory, size_t mib) {
 
 int main(int argc, char** argv) {
   if (argc < 2) {
-    std::fprintf(stderr, "usage: chat_speed DIRECTORY [MiB]\n");
+    std::fprintf(stderr, "usage: chat_speed DIRECTORY [MiB [works]]\n");
     return 2;
   }
   std::string directory = std::string(argv[1]) + "/chat_speed.XXXXXX";
   P2P_CHECK(::mkdtemp(directory.data()) != nullptr);
-  const int code = p2p::bench::Run(directory, argc > 2 ? std::strtoul(argv[2], nullptr, 10) : 256);
+  const int code = p2p::bench::Run(directory, argc > 2 ? std::strtoul(argv[2], nullptr, 10) : 256,
+                                   argc > 3 && std::string(argv[3]) == "works");
   std::filesystem::remove_all(directory);
   return code;
 }

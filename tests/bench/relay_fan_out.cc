@@ -140,16 +140,16 @@ class Bench {
     RoundOfNats();
   }
 
-  // True when every budget holds.
-  bool Report(int rounds) {
+  // True when every budget holds; when only whether it works is asked, the ratios decide nothing.
+  bool Report(int rounds, bool works_only) {
     const double users = static_cast<double>(clients_);
     const double rate = bare_.sent.Percentile(0.5) / relay_.sent.Percentile(0.5);
     const double cpu = relay_.cpu.Percentile(0.5) / bare_.cpu.Percentile(0.5);
     const double push = grpc_.cpu.Percentile(0.5) / relay_.cpu.Percentile(0.5);
     const double last = relay_.last.Percentile(0.5) / nats_way_.last.Percentile(0.5);
     const double datagrams = static_cast<double>(fragments_) / users / rounds_;
-    const bool ok =
-        complete_ && rate >= 0.8 && cpu <= 2 && push >= 8 && last < 1 && datagrams <= 1.05;
+    const bool fast = rate >= 0.8 && cpu <= 2 && push >= 8 && last < 1;
+    const bool ok = complete_ && datagrams <= 1.05 && (fast || works_only);
     std::cout << Json{{"clients", clients_},
                       {"rounds", rounds},
                       {"datagram_bytes", datagram_bytes_},
@@ -312,17 +312,18 @@ int Main(int argc, char** argv) {
   if ((argc > 1 && !absl::SimpleAtoi(argv[1], &clients)) ||
       (argc > 2 && !absl::SimpleAtoi(argv[2], &rounds)) || clients < 1 ||
       clients > static_cast<int>(FanOutBoard::kMost)) {
-    std::cerr << "usage: relay_fan_out [CLIENTS [ROUNDS [alone]]]" << std::endl;
+    std::cerr << "usage: relay_fan_out [CLIENTS [ROUNDS [alone|works]]]" << std::endl;
     return 2;
   }
   rlimit files{};
   ::getrlimit(RLIMIT_NOFILE, &files);
   files.rlim_cur = files.rlim_max;
   ::setrlimit(RLIMIT_NOFILE, &files);
-  Bench bench(static_cast<size_t>(clients), argc > 3 && std::string(argv[3]) == "alone");
+  const std::string how = argc > 3 ? argv[3] : "";
+  Bench bench(static_cast<size_t>(clients), how == "alone");
   bench.Start();
   for (int i = 0; i < rounds; ++i) bench.Round();
-  return bench.Report(rounds) ? 0 : 1;
+  return bench.Report(rounds, how == "works") ? 0 : 1;
 }
 
 }  // namespace
