@@ -476,7 +476,7 @@ class Client final : public ControlEvents, public StatePort {
   DataDirectory& directory_;
   const Clock& clock_;
   const std::string endpoint_;
-  asio::io_context loop_;
+  asio::io_context loop_{1};  // One thread runs it.
   asio::executor_work_guard<asio::io_context::executor_type> work_;
   asio::steady_timer timer_;
   asio::steady_timer close_timer_;

@@ -75,6 +75,10 @@ std::string RenderUntrusted(absl::string_view text, TextKind kind) {
 
 bool IsValidUtf8(absl::string_view text) {
   while (!text.empty()) {
+    if (static_cast<unsigned char>(text.front()) < 0x80) {  // Most text, most of the time.
+      text.remove_prefix(1);
+      continue;
+    }
     int32_t c = 0;
     text.remove_prefix(Decode(text, &c));
     if (c < 0) return false;

@@ -1,4 +1,4 @@
-// The operating system's random numbers, through OpenSSL's DRBG. Thread-safe. Crashes when there is
+// The operating system's random numbers, by getrandom(2). Thread-safe. Crashes when there is
 // no entropy.
 #pragma once
 

@@ -29,10 +29,12 @@ std::optional<ByteView> FrameReader::Next() {
 
 std::span<uint8_t> AppendFrame(size_t size, Bytes& out) {
   P2P_CHECK(size > 0 && size <= kMaxFrameSize);
-  for (int shift = 24; shift >= 0; shift -= 8) out.push_back(static_cast<uint8_t>(size >> shift));
   const size_t at = out.size();
-  out.resize(at + size);
-  return std::span(out).subspan(at);
+  out.resize(at + kPeerFrameHeaderSize + size);
+  for (size_t i = 0; i < kPeerFrameHeaderSize; ++i) {
+    out[at + i] = static_cast<uint8_t>(size >> (8 * (kPeerFrameHeaderSize - 1 - i)));
+  }
+  return std::span(out).subspan(at + kPeerFrameHeaderSize);
 }
 
 void AppendFrame(ByteView frame, Bytes& out) {

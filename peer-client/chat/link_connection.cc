@@ -172,6 +172,7 @@ asio::awaitable<void> LinkConnection::ReadLoop() {
     const absl::StatusOr<size_t> n = co_await stream_.ReadSome(buffer);
     if (session_->closed()) break;
     std::vector<SessionEvent> events;
+    events.reserve(4);  // Receipts and a message, as a rule.
     const uint64_t frames = session_->frames_received();
     if (!n.ok()) {
       Fail(n.status());

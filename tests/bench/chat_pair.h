@@ -57,7 +57,7 @@ class ChatSide {
   const config::Timing timing_;
   const crypto::SigningKey key_ = crypto::SigningKey::Generate();
   UserId uid_;
-  asio::io_context io_;
+  asio::io_context io_{1};  // As in the client: one thread.
   asio::executor_work_guard<asio::io_context::executor_type> work_;
   std::unique_ptr<client::TransferDesk> files_;
   std::unique_ptr<client::ChatManager> chats_;
