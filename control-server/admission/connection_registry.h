@@ -115,9 +115,9 @@ class ConnectionRegistry final : public ConnectionControl {
   void Measure(const std::vector<SocketName>& names, MonoTime now) ABSL_LOCKS_EXCLUDED(mu_);
   void SuspectLocked(SocketName name, MonoTime now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void IgnoreInput(SocketName name);
-  // Compares all. Ends with RemoveLocked, which counts as a sweep.
-  void SweepLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void RemoveLocked(const std::vector<SocketName>& gone) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void RemoveClosedNumbers() ABSL_LOCKS_EXCLUDED(mu_);
+  std::vector<SocketName> AllNames() const ABSL_LOCKS_EXCLUDED(mu_);
+  void Remove(const std::vector<SocketName>& gone) ABSL_LOCKS_EXCLUDED(mu_);  // Ends a sweep.
   void LookAtSuspectsLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Wake();
 
@@ -128,12 +128,12 @@ class ConnectionRegistry final : public ConnectionControl {
   AdmissionCounters counters_;
   SeededRandom random_;    // The loop's thread only. Whom it picks is nobody's secret.
   MonoTime next_measure_;  // The same.
+  uint32_t sweeps_ = 0;    // The same.
   ShutdownFunction shutdown_;
 
   mutable Mutex mu_;
   ConnectionTable table_ ABSL_GUARDED_BY(mu_);
   std::vector<Suspect> suspects_ ABSL_GUARDED_BY(mu_);
-  uint32_t sweeps_ ABSL_GUARDED_BY(mu_) = 0;
   MonoTime next_sweep_ ABSL_GUARDED_BY(mu_);
   MonoTime last_sweep_ ABSL_GUARDED_BY(mu_);
   MonoTime next_look_ ABSL_GUARDED_BY(mu_);

@@ -75,7 +75,10 @@ grpc::ServerUnaryReactor* AccountService::Logout(grpc::CallbackServerContext* ca
   context_.ender.EndSession(session);
   auto* reactor = call->DefaultReactor();
   context_.store.Submit([session](Store& store) { return store.DeleteSession(session); },
-                        [reactor](absl::Status deleted) {
+                        [this, session, reactor](absl::Status deleted) {
+                          // A Resume that was under way has put it back meanwhile.
+                          context_.sessions.RemoveSession(session);
+                          context_.ender.EndSession(session);
                           reactor->Finish(deleted.ok() ? grpc::Status::OK : StoreFailure(deleted));
                         });
   return reactor;
@@ -106,6 +109,9 @@ grpc::ServerUnaryReactor* AccountService::ChangePassword(grpc::CallbackServerCon
   const absl::Status valid = CheckPasswordChange(request->old_password(), request->new_password(),
                                                  request->confirm_password());
   if (!valid.ok()) return FinishNow(call, ToGrpc(valid));
+  // Whoever holds a token only guesses as slowly as at a log-in.
+  const absl::Status limited = context_.rates.Login((*caller)->username);
+  if (!limited.ok()) return FinishNow(call, ToGrpc(limited));
   auto* reactor = call->DefaultReactor();
   StartPasswordChange(context_, PeerOf(*call), *caller, *request, response, reactor);
   return reactor;

@@ -41,6 +41,29 @@ v1::DeliveryState StateOf(const DeliveryRecord& row, bool over) {
   return over ? v1::DELIVERY_EXPIRED : v1::QUEUED;
 }
 
+// NotFound for what the viewer may not see, in the same words.
+absl::StatusOr<BroadcastRecord> FindFor(Store& store, BroadcastId id, const ReportViewer& viewer) {
+  const absl::Status not_found = absl::NotFoundError("no such broadcast");
+  auto record = store.GetBroadcast(id);
+  if (absl::IsNotFound(record.status())) return not_found;
+  if (record.ok() && !viewer.admin && record->sender != viewer.user) return not_found;
+  return record;
+}
+
+// By username without regard to case; each is folded once.
+void SortByName(google::protobuf::RepeatedPtrField<v1::Delivery>& deliveries) {
+  std::vector<std::pair<std::string, v1::Delivery*>> named;
+  named.reserve(static_cast<size_t>(deliveries.size()));
+  for (v1::Delivery& delivery : deliveries) {
+    named.emplace_back(FoldUsername(delivery.username()), &delivery);
+  }
+  std::ranges::sort(named, {}, &std::pair<std::string, v1::Delivery*>::first);
+  google::protobuf::RepeatedPtrField<v1::Delivery> sorted;
+  sorted.Reserve(deliveries.size());
+  for (const auto& [name, delivery] : named) sorted.Add()->Swap(delivery);
+  deliveries.Swap(&sorted);
+}
+
 }  // namespace
 
 void SetTimestamp(WallTime t, google::protobuf::Timestamp& out) {
@@ -51,13 +74,9 @@ void SetTimestamp(WallTime t, google::protobuf::Timestamp& out) {
 
 absl::StatusOr<v1::GetBroadcastResponse> ReportBroadcast(Store& store, BroadcastId id,
                                                          const ReportViewer& viewer, WallTime now) {
-  const absl::Status not_found = absl::NotFoundError("no such broadcast");
-  const auto record = store.GetBroadcast(id);
-  if (absl::IsNotFound(record.status())) return not_found;
-  if (!record.ok()) return record.status();
-  if (!viewer.admin && record->sender != viewer.user) return not_found;
+  P2P_ASSIGN_OR_RETURN(const BroadcastRecord record, FindFor(store, id, viewer));
   P2P_ASSIGN_OR_RETURN(const auto rows, store.ListDeliveries(id));
-  const bool over = record->revoked || record->expires_at <= now;
+  const bool over = record.revoked || record.expires_at <= now;
   v1::GetBroadcastResponse out;
   DeliveryCounts counts;
   for (const DeliveryRecord& row : rows) {
@@ -69,19 +88,20 @@ absl::StatusOr<v1::GetBroadcastResponse> ReportBroadcast(Store& store, Broadcast
     ++counts.delivered;
     SetTimestamp(row.delivered_at, *delivery.mutable_at());
   }
-  P2P_RETURN_IF_ERROR(Describe(store, *record, counts, *out.mutable_broadcast()));
-  std::sort(out.mutable_deliveries()->begin(), out.mutable_deliveries()->end(),
-            [](const v1::Delivery& a, const v1::Delivery& b) {
-              return FoldUsername(a.username()) < FoldUsername(b.username());
-            });
+  P2P_RETURN_IF_ERROR(Describe(store, record, counts, *out.mutable_broadcast()));
+  SortByName(*out.mutable_deliveries());
   return out;
 }
 
 absl::StatusOr<v1::GetBroadcastResponse> RevokeAndReport(Store& store, BroadcastId id,
-                                                         const ReportViewer& viewer, WallTime now) {
-  P2P_RETURN_IF_ERROR(ReportBroadcast(store, id, viewer, now).status());
+                                                         const ReportViewer& viewer, WallTime) {
+  P2P_ASSIGN_OR_RETURN(BroadcastRecord record, FindFor(store, id, viewer));
   P2P_RETURN_IF_ERROR(store.RevokeBroadcast(id));
-  return ReportBroadcast(store, id, viewer, now);
+  record.revoked = true;
+  P2P_ASSIGN_OR_RETURN(const auto counts, store.CountDeliveries(id));
+  v1::GetBroadcastResponse out;
+  P2P_RETURN_IF_ERROR(Describe(store, record, counts, *out.mutable_broadcast()));
+  return out;
 }
 
 absl::StatusOr<v1::ListBroadcastsResponse> ReportBroadcasts(Store& store,

@@ -22,7 +22,8 @@ void SetTimestamp(WallTime t, google::protobuf::Timestamp& out);
 absl::StatusOr<v1::GetBroadcastResponse> ReportBroadcast(Store& store, BroadcastId id,
                                                          const ReportViewer& viewer, WallTime now);
 
-// Marks it as taken back, and reports it. NotFound as above, and then nothing has changed.
+// Marks it as taken back, and says how many have it, not who. NotFound as above, and then nothing
+// has changed.
 absl::StatusOr<v1::GetBroadcastResponse> RevokeAndReport(Store& store, BroadcastId id,
                                                          const ReportViewer& viewer, WallTime now);
 

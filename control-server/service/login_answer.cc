@@ -19,7 +19,7 @@ void AdmitCaller(const AccountContext& context, const Account& account, const To
 void EndDropped(const AccountContext& context, const std::vector<TokenHash>& sessions) {
   for (const TokenHash& session : sessions) {
     context.sessions.RemoveSession(session);
-    context.ender.EndSession(session);
+    context.ender.RevokeSession(session);  // Not the user's own log-out.
   }
 }
 

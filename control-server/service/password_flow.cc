@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "common/base/check.h"
 #include "common/base/secret.h"
@@ -28,6 +29,10 @@ class PasswordChange : public std::enable_shared_from_this<PasswordChange> {
         new_(request.new_password()),
         response_(response) {}
 
+  ~PasswordChange() { End(LoginEnd::kUndecided); }
+  PasswordChange(const PasswordChange&) = delete;
+  PasswordChange& operator=(const PasswordChange&) = delete;
+
   void FindAccount() {
     context_.store.Read([user = caller_->user](Store& store) { return store.GetAccount(user); },
                         [self = shared_from_this()](const absl::StatusOr<Account>& found) {
@@ -49,6 +54,7 @@ class PasswordChange : public std::enable_shared_from_this<PasswordChange> {
   void Verify() {
     const bool right = crypto::VerifyPassword(old_.view(), phc_);
     old_.Clear();
+    End(right ? LoginEnd::kRight : LoginEnd::kWrong);
     if (!right) {
       new_.Clear();
       return call_.Finish(WrongOldPassword());
@@ -60,6 +66,11 @@ class PasswordChange : public std::enable_shared_from_this<PasswordChange> {
           return self->Change(store, phc);
         },
         [self = shared_from_this()](const absl::Status& changed) { self->Answer(changed); });
+  }
+
+  // The first one counts.
+  void End(LoginEnd end) {
+    if (!std::exchange(ended_, true)) context_.rates.LoginEnded(caller_->username, end);
   }
 
   // One transaction: whoever has the new password has no session of before beside him.
@@ -88,6 +99,7 @@ class PasswordChange : public std::enable_shared_from_this<PasswordChange> {
   SecretText new_;
   v1::ChangePasswordResponse* const response_;
   std::string phc_;
+  bool ended_ = false;
 };
 
 }  // namespace

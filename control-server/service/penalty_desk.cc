@@ -8,7 +8,8 @@ PenaltyBook::Penalty PenaltyDesk::Punish(const Caller& offender, Offence offence
   const TokenHash session = offender.session();
   sessions_.RemoveSession(session);
   store_.Submit([session](Store& s) { return s.DeleteSession(session); },
-                [](const absl::Status& deleted) {
+                [this, session](const absl::Status& deleted) {
+                  sessions_.RemoveSession(session);  // A Resume under way has put it back.
                   if (!deleted.ok()) {
                     LogWarning("session_not_deleted", {{"error", deleted.ToString()}});
                   }

@@ -69,6 +69,19 @@ TEST_F(PasswordTest, OtherSessionsEndAndTheirClientsHearIt) {
   EXPECT_TRUE(here.ListActive().ok());
 }
 
+TEST_F(PasswordTest, GuessingTheOldOneIsHeldUpLikeGuessingAtALogIn) {
+  TestCaller caller = LoggedIn();
+  grpc::Status status;
+  int tries = 0;
+  do {
+    status = caller.ChangePassword("not the old one", kNew, kNew);
+  } while (status.error_code() == StatusCode::PERMISSION_DENIED && ++tries < 20);
+  EXPECT_EQ(tries, 10);
+  EXPECT_EQ(status.error_code(), StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(caller.ChangePassword(kOld, kNew, kNew).error_code(), StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_TRUE(caller.ListActive().ok());  // The session goes on.
+}
+
 TEST_F(PasswordTest, NeedsTheOldOne) {
   TestCaller caller = LoggedIn(), other = LoggedIn();
   const grpc::Status status = caller.ChangePassword("not the old one", kNew, kNew);
