@@ -43,6 +43,11 @@ bool Flag(const Json& event, const char* field) {
 
 std::string Key(absl::string_view name) { return absl::AsciiStrToLower(name); }
 
+// Another answer may come when the same is asked again.
+bool MayPass(absl::string_view code) {
+  return code == "UNAVAILABLE" || code == "DEADLINE_EXCEEDED" || code == "RESOURCE_EXHAUSTED";
+}
+
 }  // namespace
 
 ExitCode ExitCodeOf(const std::string& error_code) {
@@ -192,8 +197,9 @@ void Task::OnRetry(const Json& event) {
   const std::string message = Text(event, "message");
   if (reason != "limited" && place_ == Place::kAlone) {
     const int attempt = SmallNumber(event, "attempt");
-    // The message goes to a peer that is known: it needs no server.
-    const bool needless = !message_id_.empty() || !file_id_.empty();
+    // The message goes to a peer that is known: it needs no server. A broadcast that was sent is
+    // with the server, which may come back in time to say how far it got.
+    const bool needless = !message_id_.empty() || !file_id_.empty() || !broadcast_id_.empty();
     const bool over = connected_ ? spec_.verb != Verb::kWatch && attempt > kTriesWhenLost
                                  : SmallNumber(event, "of") == 0;
     if (over && !needless) {
@@ -209,7 +215,7 @@ void Task::OnRetry(const Json& event) {
   output_.OnNote(absl::StrCat("waiting (", note, ")"));
 }
 
-void Task::OnErrorEvent(const Json& event, MonoTime) {
+void Task::OnErrorEvent(const Json& event, MonoTime now) {
   const std::string code = Text(event, "code");
   const bool mine = place_ == Place::kAlone || Flag(event, "answer");
   if (!mine) return;
@@ -222,6 +228,7 @@ void Task::OnErrorEvent(const Json& event, MonoTime) {
     message_ordered_ = false;
     return Order(cmd::Request{spec_.name, "", false});
   }
+  if (!broadcast_id_.empty() && MayPass(code)) return AskAgain(now);  // It is safe.
   std::string message = Text(event, "message");
   const std::string fingerprint = Text(event, "fingerprint");
   if (!fingerprint.empty()) absl::StrAppend(&message, " (the key it showed: ", fingerprint, ")");
@@ -350,9 +357,11 @@ void Task::OnGoalStatus(const Json& event, MonoTime now) {
   const uint64_t due = Count(event, "due");
   if (Flag(event, "revoked")) return Fail(ExitCode::kError, "ABORTED", "it was taken back");
   if (spec_.goal->Reached(delivered, due)) return Finish(event);
-  got_so_far_ = absl::StrCat(delivered, " of ", due);
-  ask_at_ = now + kAskEvery;
+  if (due > 0) got_so_far_ = absl::StrCat(delivered, " of ", due);
+  AskAgain(now);
 }
+
+void Task::AskAgain(MonoTime now) { ask_at_ = now + kAskEvery; }
 
 std::optional<MonoTime> Task::NextDeadline() const {
   if (exit_code_) return std::nullopt;

@@ -33,11 +33,14 @@ enum class Verb {
   kWatch,
 };
 
-// How many of those who are due must have a broadcast before its sender goes on.
+// How many of those who are due must have a broadcast before its sender goes on. Who is due grows
+// while people come: compared is with those due at that moment. The sender is one of them, so that
+// nobody due means that the server has not written it down yet, and no goal is reached.
 struct DeliveryGoal {
   uint32_t percent = 0;  // Of those due at that moment; or
   uint32_t count = 0;
   bool Reached(uint64_t delivered, uint64_t due) const {
+    if (due == 0) return false;
     return count > 0 ? delivered >= count : delivered * 100 >= due * percent;
   }
 };
@@ -101,6 +104,7 @@ class Task {
   void OnBroadcastSent(const nlohmann::ordered_json& event, MonoTime now);
   void OnPreview(const nlohmann::ordered_json& active);
   void OnDiagnosis(const nlohmann::ordered_json& event);
+  void AskAgain(MonoTime now);
   void OnGoalStatus(const nlohmann::ordered_json& event, MonoTime now);
   void Finish(const nlohmann::ordered_json& event, ExitCode code = ExitCode::kOk);
   void Fail(ExitCode code, const std::string& name, const std::string& message);

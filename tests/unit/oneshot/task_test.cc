@@ -71,6 +71,16 @@ class TaskTest : public ::testing::Test {
     task.OnEvent(Event("request_sent", {{"request_id", "r1"}, {"to", "Bob"}}), kStart);
     return task;
   }
+  // A broadcast for all that was sent, within ten seconds.
+  Task Waiting() {
+    TaskSpec spec = Spec(Verb::kBroadcast, "", "tea");
+    spec.goal = DeliveryGoal{.percent = 100, .count = 0};
+    spec.wait = 10s;
+    Task task = Started(std::move(spec));
+    task.OnEvent(Event("broadcast_sent", {{"id", "b1"}}), kStart);
+    task.TakeCommands();
+    return task;
+  }
   Recorder output_;
 };
 
@@ -312,15 +322,52 @@ TEST_F(TaskTest, ABroadcastWithAGoalEndsWhenSoManyHaveIt) {
 }
 
 TEST_F(TaskTest, AGoalThatIsNotReachedInTimeIsExpiredAndSaysHowFarItGot) {
-  TaskSpec spec = Spec(Verb::kBroadcast, "", "tea");
-  spec.goal = DeliveryGoal{.percent = 100, .count = 0};
-  spec.wait = 10s;
-  Task task = Started(std::move(spec));
-  task.OnEvent(Event("broadcast_sent", {{"id", "b1"}}), kStart);
+  Task task = Waiting();
   task.OnEvent(Status(1, 2), kStart);
   task.OnTimer(kStart + 10s);
   EXPECT_EQ(task.exit_code(), ExitCode::kExpired);
   EXPECT_THAT(output_.messages, ElementsAre(HasSubstr("1 of 2 have it so far")));
+}
+
+TEST_F(TaskTest, ABroadcastOfWhichNobodyIsDueYetIsWaitedFor) {
+  Task task = Waiting();
+  task.OnEvent(Status(0, 0), kStart);
+  EXPECT_FALSE(task.exit_code());
+  task.OnTimer(kStart + 10s);
+  EXPECT_EQ(task.exit_code(), ExitCode::kExpired);
+  EXPECT_THAT(output_.messages, ElementsAre(HasSubstr("nobody is known to have it so far")));
+}
+
+TEST_F(TaskTest, AnAnswerAboutASafeBroadcastThatIsLostIsAskedForAgain) {
+  for (const char* code : {"UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED"}) {
+    Task task = Waiting();
+    task.OnEvent(Event("error", {{"code", code}, {"message", "m"}}), kStart);
+    EXPECT_FALSE(task.exit_code()) << code;
+    ASSERT_EQ(task.NextDeadline(), kStart + 500ms) << code;
+    task.OnTimer(kStart + 500ms);
+    const auto commands = task.TakeCommands();
+    ASSERT_EQ(commands.size(), 1u) << code;
+    EXPECT_EQ(std::get<cmd::BroadcastStatus>(commands[0]).id, "b1");
+    task.OnEvent(Status(2, 2), kStart + 1s);
+    EXPECT_EQ(task.exit_code(), ExitCode::kOk) << code;
+  }
+  EXPECT_THAT(output_.errors, IsEmpty());
+}
+
+TEST_F(TaskTest, ASafeBroadcastOutlivesTheServersAbsenceUntilItsTime) {
+  Task task = Waiting();
+  task.OnEvent(Event("connected"), kStart);
+  task.OnEvent(Event("retry", {{"reason", "lost"}, {"attempt", 7}, {"of", 0}}), kStart + 5s);
+  EXPECT_FALSE(task.exit_code());
+  task.OnTimer(kStart + 10s);
+  EXPECT_EQ(task.exit_code(), ExitCode::kExpired);
+  EXPECT_THAT(output_.messages, ElementsAre(HasSubstr("Its id: b1")));
+}
+
+TEST_F(TaskTest, OtherErrorsAboutASafeBroadcastEndTheWait) {
+  Task task = Waiting();
+  task.OnEvent(Event("error", {{"code", "UNAUTHENTICATED"}, {"message", "m"}}), kStart);
+  EXPECT_EQ(task.exit_code(), ExitCode::kIdentity);
 }
 
 TEST(DeliveryGoalTest, CountsOrComparesWithWhoIsDue) {
@@ -330,6 +377,17 @@ TEST(DeliveryGoalTest, CountsOrComparesWithWhoIsDue) {
   const DeliveryGoal three{.percent = 0, .count = 3};
   EXPECT_FALSE(three.Reached(2, 2));
   EXPECT_TRUE(three.Reached(3, 9));
+}
+
+// The sender is due himself: nobody due means that the server could not write it down yet.
+TEST(DeliveryGoalTest, NobodyDueIsNoGoalReached) {
+  for (const auto& goal :
+       {DeliveryGoal{.percent = 100, .count = 0}, DeliveryGoal{.percent = 1, .count = 0},
+        DeliveryGoal{.percent = 0, .count = 1}}) {
+    EXPECT_FALSE(goal.Reached(0, 0));
+    EXPECT_FALSE(goal.Reached(0, 1));
+    EXPECT_TRUE(goal.Reached(1, 1)) << "alone, oneself is enough";
+  }
 }
 
 TEST(DeliveryGoalTest, IsReadFromItsThreeForms) {
