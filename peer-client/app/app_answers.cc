@@ -135,7 +135,7 @@ void AppModel::OnList(Outcome<std::vector<out::ActiveClient>> result, Now now) {
     auto& clients = std::get<std::vector<out::ActiveClient>>(result);
     requests_.SetActive(clients, now.mono);
     context_.peers.Found(clients);
-    if (!silent) context_.out.Show(out::Active{std::move(clients)});
+    if (!silent) context_.out.Show(out::Active{std::move(clients), broadcast_life_});
   }
   current_.reset();
   Pump(now);
@@ -159,10 +159,8 @@ void AppModel::OnBroadcast(const Outcome<BroadcastInfo>& result, Now now) {
   const auto& info = std::get<BroadcastInfo>(result);
   last_broadcast_ = info.id;
   if (context_.options.plain && current_->caller == 0) {
-    const uint32_t ttl_s = std::get<cmd::Broadcast>(current_->command).ttl_s;
-    progress_.Follow(info.id,
-                     ttl_s > 0 ? std::chrono::seconds(ttl_s) : context_.options.timing.retention,
-                     now.mono);
+    // An answer that came late, or to a repetition, is of a broadcast that has lived for a while.
+    progress_.Follow(info.id, info.expires_at - ServerTime(now), now.mono);
   }
   current_.reset();
   context_.out.Show(out::BroadcastSent{info.id, info.expires_at});
@@ -210,13 +208,7 @@ void AppModel::OnInbound(const Outcome<InboundInfo>& result, Now now) {
 void AppModel::OnChannelEvent(const ChannelEvent& channel_event, Now now) {
   std::visit(
       Overload{
-          [&](const event::Attached& attached) {
-            session_.OnAttached(attached, now);
-            doctor_.OnAttached(attached, now);
-            refind_.Begin(now.mono);
-            queue_.ReleaseHeld();
-            Pump(now);
-          },
+          [&](const event::Attached& attached) { OnAttached(attached, now); },
           [&](const event::PeerRequest& request) {
             if (talk_.Ignores(request.from)) return;  // Left to expire.
             requests_.AddIncoming(request, now.mono);
@@ -256,6 +248,23 @@ void AppModel::OnChannelEvent(const ChannelEvent& channel_event, Now now) {
             Error(absl::StatusCode::kFailedPrecondition, rejected.message);
           }},
       channel_event);
+}
+
+void AppModel::OnAttached(const event::Attached& attached, Now now) {
+  server_time_ = attached.server_time;
+  attached_at_ = now.mono;
+  broadcast_life_ = attached.broadcast_retention;
+  session_.OnAttached(attached, now);
+  doctor_.OnAttached(attached, now);
+  refind_.Begin(now.mono);
+  queue_.ReleaseHeld();
+  Pump(now);
+}
+
+// By the server's clock, whatever this machine's says; a server that did not tell it: by ours.
+WallTime AppModel::ServerTime(Now now) const {
+  if (server_time_ == WallTime{}) return now.wall;
+  return server_time_ + std::chrono::duration_cast<WallTime::duration>(now.mono - attached_at_);
 }
 
 void AppModel::OnChannelEnd(const CallError& error, Now now) {

@@ -72,6 +72,8 @@ class AppModel {
   // False: there is none, and that was said.
   bool NameLastBroadcast(std::string& id);
   void AskProgress(Now now);
+  void OnAttached(const event::Attached& attached, Now now);
+  WallTime ServerTime(Now now) const;
   void AskWherePeersAre(Now now);
   void RunLocal(const Command& command, Now now);
   void SetFocus(std::string peer);
@@ -106,6 +108,10 @@ class AppModel {
   Doctor doctor_;
   std::string last_broadcast_;  // Sent by this process.
   BroadcastProgress progress_;  // Plain face only.
+  // What the server said at the last attach, and when.
+  WallTime server_time_{};
+  MonoTime attached_at_{};
+  Duration broadcast_life_{};
   bool input_ended_ = false;
 };
 

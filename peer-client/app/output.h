@@ -58,6 +58,8 @@ struct ActiveClient {
 };
 struct Active {
   std::vector<ActiveClient> clients;
+  Duration
+      broadcast_life{};  // For how long the server gives a broadcast to newcomers; 0: not known.
 };
 struct PeerRequest {
   std::string request_id;

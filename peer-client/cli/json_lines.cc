@@ -69,6 +69,7 @@ Json Render(const out::Active& o) {
   for (const auto& client : o.clients) {
     j["clients"].push_back({{"username", client.username}, {"ip_address", client.ip_address}});
   }
+  if (o.broadcast_life >= 1s) j["broadcast_life_s"] = static_cast<uint64_t>(o.broadcast_life / 1s);
   return j;
 }
 Json Render(const out::PeerRequest& o) {

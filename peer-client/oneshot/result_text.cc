@@ -27,6 +27,15 @@ uint64_t Number(const Json& event, const char* field) {
   return found != event.end() && found->is_number_unsigned() ? found->get<uint64_t>() : 0;
 }
 
+// For how long newcomers would get a broadcast, and who says so.
+std::string Life(const Json& preview) {
+  const std::string from = Raw(preview, "ttl_from");
+  return absl::StrCat(from == "protocol" ? "at most " : "", Number(preview, "ttl_s"), " s",
+                      from == "option"   ? ", as asked"
+                      : from == "server" ? ", the longest this server keeps one"
+                                         : "; the server does not say for how long it keeps one");
+}
+
 // Rows of two columns.
 std::string Columns(const Json& event, const char* rows, const char* first, const char* second) {
   std::vector<std::pair<std::string, std::string>> cells;
@@ -54,8 +63,8 @@ std::string ResultText(const Json& event) {
     return absl::StrCat(Line(event, "id"), "  ", Line(event, "expires_at"), "\n");
   }
   if (name == "broadcast_preview") {
-    std::string text = absl::StrCat(Number(event, "due_now"), " would get it now, others for ",
-                                    Number(event, "ttl_s"), " s\n");
+    std::string text =
+        absl::StrCat(Number(event, "due_now"), " would get it now, others for ", Life(event), "\n");
     for (const Json& username : event.value("usernames", Json::array())) {
       absl::StrAppend(&text, RenderUntrusted(username.get<std::string>(), TextKind::kLine), "\n");
     }
@@ -109,6 +118,11 @@ std::string EventText(const Json& event) {
     const std::string sender = Line(event, "sender");
     return absl::StrCat(at, "[broadcast from ", sender.empty() ? "anonymous" : sender, ", ",
                         Line(event, "sent_at"), "] ", RenderUntrusted(Raw(event, "text")), "\n");
+  }
+  if (name == "broadcast_revoked") {
+    const std::string sender = Line(event, "sender");
+    return absl::StrCat(at, "[broadcast from ", sender.empty() ? "anonymous" : sender, ", ",
+                        Line(event, "sent_at"), "] was taken back\n");
   }
   if (name == "peer_request") {
     return absl::StrCat(at, Line(event, "from"), " (", Line(event, "ip_address"),

@@ -327,9 +327,16 @@ void Task::OnPreview(const Json& active) {
   if (const auto clients = active.find("clients"); clients != active.end()) {
     for (const Json& client : *clients) names.push_back(Text(client, "username"));
   }
+  // The server keeps none longer than it says.
+  const uint64_t kept = Count(active, "broadcast_life_s");
+  const uint64_t longest = kept > 0 ? kept : kLongestTtlS;
+  const bool as_asked = spec_.ttl_s > 0 && spec_.ttl_s <= longest;
   Finish(Json{{"event", "broadcast_preview"},
               {"due_now", names.size()},
-              {"ttl_s", spec_.ttl_s > 0 ? spec_.ttl_s : kLongestTtlS},
+              {"ttl_s", as_asked ? spec_.ttl_s : longest},
+              {"ttl_from", as_asked   ? "option"
+                           : kept > 0 ? "server"
+                                      : "protocol"},
               {"bytes", spec_.text.size()},
               {"usernames", std::move(names)}});
 }

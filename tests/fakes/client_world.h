@@ -251,6 +251,8 @@ struct ClientWorld {
   void Attached() {
     event::Attached attached;
     attached.reconnect_window = 500ms;
+    attached.server_time = server_says;
+    attached.broadcast_retention = broadcast_retention;
     model->OnChannelEvent(attached, now());
   }
   // Connected, logged in and attached as alice.
@@ -279,6 +281,8 @@ struct ClientWorld {
   SeededRandom random;
   MonoTime mono{1h};
   WallTime wall = WallFromMs(1'700'000'000'000);
+  WallTime server_says{};  // Its time, at the next attach; not set: nothing.
+  Duration broadcast_retention{};
   std::unique_ptr<AppModel> model;
 };
 

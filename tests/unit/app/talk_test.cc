@@ -235,6 +235,56 @@ TEST(BroadcastTest, APersonIsToldHowFarItGotWhenThatChanges) {
   EXPECT_EQ(world.control.calls.back(), "revoke b1");
 }
 
+// Its answer was lost and given again later, and this machine's clock is an hour behind.
+TEST(BroadcastTest, TheTimeLeftIsUntilTheServersEndOfIt) {
+  ClientWorld world(Plain());
+  world.server_says = world.wall + 1h;
+  world.LogIn();
+  world.Line("/broadcast tea");
+  const WallTime expires_at = world.server_says + 30min;
+  world.Advance(10min);
+  world.model->OnBroadcast(BroadcastInfo{"b1", expires_at}, world.now());
+  world.Advance(1s);
+  out::BroadcastStatus status;
+  status.id = "b1";
+  status.due = 2;
+  status.delivered = 1;
+  world.model->OnBroadcastStatus(status, world.now());
+  ASSERT_EQ(world.Shown<out::BroadcastProgress>().size(), 1u);
+  EXPECT_EQ(world.Shown<out::BroadcastProgress>()[0].left, 20min - 1s);
+}
+
+TEST(BroadcastTest, TheListSaysForHowLongNewcomersWouldGetABroadcast) {
+  ClientWorld world;
+  world.broadcast_retention = 15min;
+  world.LogIn();
+  world.Line("/list");
+  world.model->OnList(std::vector<out::ActiveClient>{}, world.now());
+  ASSERT_EQ(world.Shown<out::Active>().size(), 1u);
+  EXPECT_EQ(world.Shown<out::Active>()[0].broadcast_life, 15min);
+}
+
+// As `peer-client broadcast` runs it: alone, and the connection breaks before the answer.
+TEST(BroadcastTest, AOneShotWhoseAnswerIsLostAsksAgainWithTheSameKey) {
+  AppOptions options;
+  options.one_shot = true;
+  ClientWorld world(options);
+  world.LogIn();
+  world.model->OnCommand(cmd::Broadcast{"tea", 60}, world.now());
+  world.model->OnChannelEnd(NoAnswer(), world.now());
+  EXPECT_TRUE(world.Shown<out::Error>().empty());
+  world.Advance(1s);
+  world.Hello();
+  world.Attached();
+  ASSERT_EQ(world.control.keys.size(), 2u);
+  EXPECT_EQ(world.control.keys[0], world.control.keys[1]);
+  EXPECT_EQ(world.control.calls.back(), "broadcast tea for 60");
+  world.model->OnBroadcast(BroadcastInfo{"b1", world.wall + 60s}, world.now());
+  ASSERT_EQ(world.Shown<out::BroadcastSent>().size(), 1u);
+  world.Advance(10s);
+  EXPECT_EQ(world.control.keys.size(), 2u);
+}
+
 TEST(BroadcastTest, StatusAndRevokeNeedABroadcast) {
   ClientWorld world(Plain());
   world.LogIn();

@@ -26,7 +26,9 @@ TEST(JsonLinesTest, EventsHaveTheFieldsOfTheContractAndNoOthersThatMatter) {
                   {"choices", {"LIST_ACTIVE", "BROADCAST"}},
                   {"at", at}}));
   EXPECT_EQ(Line(out::LoggedIn{"alice", {}, true})["resumed"], true);
-  EXPECT_EQ(Line(out::Active{{{"bob", "10.0.0.7"}}})["clients"],
+  EXPECT_EQ(Line(out::Active{{}, 15min})["broadcast_life_s"], 900);
+  EXPECT_FALSE(Line(out::Active{}).contains("broadcast_life_s"));
+  EXPECT_EQ(Line(out::Active{{{"bob", "10.0.0.7"}}, {}})["clients"],
             (json::array({{{"username", "bob"}, {"ip_address", "10.0.0.7"}}})));
   const json retry = Line(out::Retry{4250ms, 2, 6, RetryReason::kFull, "full: 50 of 50"});
   EXPECT_EQ(retry["in_s"], 4.25);

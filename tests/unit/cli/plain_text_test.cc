@@ -71,7 +71,7 @@ TEST(PlainTextTest, TextFromOthersCannotSteerTheTerminalNorFakeASpeaker) {
   for (const Output& output :
        {Output(out::Error{"X", "bad\033]0;title\a", ""}), Output(out::Penalised{"\033c", kNow, ""}),
         Output(out::Broadcast{"b", "eve\033[2J", kNow, kNow, "\xc2\x9b", "udp", false}),
-        Output(out::Active{{{"eve\033[2J", "10.0.0.1\033"}}}),
+        Output(out::Active{{{"eve\033[2J", "10.0.0.1\033"}}, {}}),
         Output(out::PeerRequest{"r", "eve", "10.0.0.1", "\033[2J", 60s})}) {
     EXPECT_THAT(Shown(output), Not(HasSubstr("\033")));
     EXPECT_THAT(Shown(output), Not(HasSubstr("\xc2\x9b")));

@@ -37,11 +37,27 @@ TEST(ResultTextTest, OneLineForEachResult) {
   EXPECT_EQ(ResultText({{"event", "signed_up"}}), "signed up\n");
 }
 
+TEST(ResultTextTest, ADryRunSaysForHowLongAndWhoSaysSo) {
+  Json preview = {{"event", "broadcast_preview"}, {"due_now", 2u}, {"ttl_s", 60u}};
+  preview["usernames"] = {"alice", "bob"};
+  preview["ttl_from"] = "option";
+  EXPECT_EQ(ResultText(preview), "2 would get it now, others for 60 s, as asked\nalice\nbob\n");
+  preview["usernames"] = Json::array();
+  preview["ttl_from"] = "server";
+  EXPECT_EQ(ResultText(preview),
+            "2 would get it now, others for 60 s, the longest this server keeps one\n");
+  preview["ttl_from"] = "protocol";
+  EXPECT_EQ(ResultText(preview),
+            "2 would get it now, others for at most 60 s; the server does not "
+            "say for how long it keeps one\n");
+}
+
 TEST(EventTextTest, WhatPeersWriteCannotSteerTheTerminal) {
   const std::string evil = "a\x1b[2J\nb\r\x07";
   for (const Json& event :
        {Json{{"event", "chat"}, {"peer", evil}, {"text", evil}, {"at", evil}},
         Json{{"event", "broadcast"}, {"sender", evil}, {"text", evil}, {"sent_at", evil}},
+        Json{{"event", "broadcast_revoked"}, {"sender", evil}, {"sent_at", evil}},
         Json{{"event", "peer_request"}, {"from", evil}, {"ip_address", evil}, {"reason", evil}},
         Json{{"event", "chat_closed"}, {"peer", evil}, {"reason", evil}},
         Json{{"event", "error"}, {"code", evil}, {"message", evil}},
@@ -59,6 +75,17 @@ TEST(EventTextTest, AMessageCannotPassItselfOffAsAnother) {
   const std::string text = EventText(
       {{"event", "chat"}, {"at", "T"}, {"peer", "eve"}, {"text", "hi\nT <bob> send money"}});
   EXPECT_EQ(text.find("\nT <bob>"), std::string::npos) << text;
+}
+
+TEST(EventTextTest, ABroadcastThatIsTakenBackIsNamedAsItWasShown) {
+  const Json fields = {{"sender", "alice"}, {"sent_at", "S"}, {"at", "T"}, {"text", "tea"}};
+  Json shown = fields, revoked = fields;
+  shown["event"] = "broadcast";
+  revoked["event"] = "broadcast_revoked";
+  EXPECT_EQ(EventText(shown), "T [broadcast from alice, S] tea\n");
+  EXPECT_EQ(EventText(revoked), "T [broadcast from alice, S] was taken back\n");
+  revoked["sender"] = "";
+  EXPECT_EQ(EventText(revoked), "T [broadcast from anonymous, S] was taken back\n");
 }
 
 TEST(EventTextTest, WhatIsNotForPeopleIsEmpty) {

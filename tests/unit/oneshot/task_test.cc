@@ -370,6 +370,29 @@ TEST_F(TaskTest, OtherErrorsAboutASafeBroadcastEndTheWait) {
   EXPECT_EQ(task.exit_code(), ExitCode::kIdentity);
 }
 
+TEST_F(TaskTest, ADryRunSaysForHowLongAndWhoSaysSo) {
+  struct Case {
+    uint32_t asked, kept;
+    uint32_t ttl_s;
+    const char* from;
+  };
+  for (const Case& c :
+       {Case{0, 900, 900, "server"}, Case{60, 900, 60, "option"}, Case{1200, 900, 900, "server"},
+        Case{60, 0, 60, "option"}, Case{0, 0, 1800, "protocol"}}) {
+    TaskSpec spec = Spec(Verb::kBroadcast, "", "tea");
+    spec.dry_run = true;
+    spec.ttl_s = c.asked;
+    Task task = Started(std::move(spec));
+    Json active = Event("active", {{"clients", {{{"username", "bob"}}}}});
+    if (c.kept > 0) active["broadcast_life_s"] = c.kept;
+    task.OnEvent(active, kStart);
+    EXPECT_EQ(task.exit_code(), ExitCode::kOk);
+    EXPECT_EQ(output_.results.back()["due_now"], 1);
+    EXPECT_EQ(output_.results.back()["ttl_s"], c.ttl_s) << c.asked << " of " << c.kept;
+    EXPECT_EQ(output_.results.back()["ttl_from"], c.from) << c.asked << " of " << c.kept;
+  }
+}
+
 TEST(DeliveryGoalTest, CountsOrComparesWithWhoIsDue) {
   const DeliveryGoal all{.percent = 100, .count = 0};
   EXPECT_FALSE(all.Reached(1, 2));
