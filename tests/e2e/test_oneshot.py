@@ -1,8 +1,10 @@
 """One-shot sub-commands: alone on the data directory and beside a running client, and their exit codes (design: command lines)."""
 import json
 import os
+import socket
 import stat
 import subprocess
+import threading
 
 import harness
 from harness import check, equal
@@ -116,7 +118,7 @@ def test_broadcast_and_its_status(world):
 
 
 def test_a_broadcast_waits_for_its_receivers_and_is_taken_back(world):
-    server = world.server("--set", "timing.channel_fallback=60s")
+    server = world.server("--set", "timing.channel_fallback=60s", "--set", "timing.retention=25m")
     enter(world, server, "alice")
     bob = world.member(server, "bob")
     done = run(world, server, "alice", "broadcast", "Ferry at six", "--wait", "all", "--timeout", "20", "-o", "json")
@@ -125,7 +127,9 @@ def test_a_broadcast_waits_for_its_receivers_and_is_taken_back(world):
     bob.expect("broadcast", id=status["id"])
     preview = json.loads(run(world, server, "alice", "broadcast", "Ferry at seven", "--dry-run", "--ttl", "60", "-o", "json").stdout)
     equal((preview["due_now"], sorted(preview["usernames"]), preview["ttl_s"]), (2, ["alice", "bob"], 60), "who would get it")
-    check("2 would get it now, others for 1800 s" in run(world, server, "alice", "broadcast", "x", "--dry-run").stdout, "as text")
+    equal(preview["ttl_from"], "option", "as asked")
+    text = run(world, server, "alice", "broadcast", "x", "--dry-run").stdout
+    check("2 would get it now, others for 1500 s, the longest this server keeps one" in text, text)
     # Somebody who is due and does not answer.
     bob.pause()
     late = run(world, server, "alice", "broadcast", "Ferry at seven", "--wait", "100%", "--timeout", "2", "--ttl", "60", code=6)
@@ -145,6 +149,90 @@ def test_a_broadcast_waits_for_its_receivers_and_is_taken_back(world):
     equal(seen, {"Ferry at six", "Ferry at seven", "a mark"}, "a newcomer never sees what was taken back")
     for wrong in (("--wait", "most"), ("--timeout", "3"), ("--ttl", "1801"), ("--wait", "0"), ("--dry-run", "--wait", "1")):
         run(world, server, "alice", "broadcast", "x", *wrong, code=2)
+
+
+class LossyWay:
+    """A TCP way to the server that swallows its answers once a client has said LIMIT bytes, until heal() cuts it."""
+
+    def __init__(self, port, limit):
+        self.limit, self.target, self.healed = limit, port, False
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.pairs = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            pair = {"client": client, "server": socket.create_connection(("127.0.0.1", self.target)), "said": 0}
+            self.pairs.append(pair)
+            for source, sink in (("client", "server"), ("server", "client")):
+                threading.Thread(target=self._carry, args=(pair, source, sink), daemon=True).start()
+
+    def _carry(self, pair, source, sink):
+        try:
+            while data := pair[source].recv(65536):
+                if source == "client":
+                    pair["said"] += len(data)
+                elif pair["said"] >= self.limit and not self.healed:
+                    continue
+                pair[sink].sendall(data)
+        except OSError:
+            pass
+        for end in (source, sink):
+            self._cut(pair[end])
+
+    @staticmethod
+    def _cut(end):
+        try:
+            end.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # Gone already.
+
+    def heal(self):
+        self.healed = True
+        for pair in list(self.pairs):
+            self._cut(pair["client"])
+
+
+def test_a_broadcast_whose_answer_is_lost_is_sent_once(world):
+    server = world.server("--set", "timing.reconnect_window_min=100ms")
+    enter(world, server, "alice")
+    bob = world.member(server, "bob")
+    way = LossyWay(server.port, 30_000)  # The text is said, and nothing else is that long.
+    argv = [os.path.join(world.bin, "peer-client"), "broadcast", "--data-dir", world.path("alice"), "--server",
+            f"127.0.0.1:{way.port}", "--server-fingerprint", server.fingerprint, "--wait", "all", "-o", "json", "x" * 40_000]
+    sending = world.add(harness.drive.Process(argv))
+    sent = bob.expect("broadcast")["id"]
+    check(not sending.out, f"nobody told it: {sending.out}")
+    way.heal()
+    equal(sending.wait(), 0, "exit code")
+    status = json.loads(sending.out[-1])
+    equal((status["id"], status["delivered"]), (sent, 2), "the answer given again names the same broadcast")
+    raw = harness.Raw(server)
+    from p2p.v1 import broadcast_pb2
+    listed = raw.broadcasts.ListBroadcasts(broadcast_pb2.ListBroadcastsRequest(),
+                                           metadata=raw.log_in("alice", "alice-password"), timeout=10)
+    equal([b.broadcast_id for b in listed.broadcasts], [sent], "one broadcast")
+    raw.close()
+    way.listener.close()
+
+
+def test_watch_tells_what_was_taken_back(world):
+    server = world.server()
+    enter(world, server, "alice")
+    bob = world.member(server, "bob")
+    watching = world.add(harness.drive.Process([os.path.join(world.bin, "peer-client"), "watch", "--data-dir", world.path("alice")]))
+    harness.wait_for("alice watches", lambda: any("watching as alice" in line for line in watching.out))
+    bob.send(cmd="broadcast", text="Ferry at six")
+    sent = bob.expect("broadcast_sent")["id"]
+    harness.wait_for("she sees it", lambda: any(line.endswith("] Ferry at six") for line in watching.out))
+    bob.send(cmd="broadcast_revoke", id=sent)
+    harness.wait_for("and its end", lambda: any("[broadcast from bob, " in line and line.endswith("] was taken back")
+                                                for line in watching.out))
 
 
 def test_beside_a_running_client(world):

@@ -32,6 +32,21 @@ def test_two_people_meet_talk_and_announce(world):
         finish(terminal)
 
 
+def test_a_broadcast_that_is_taken_back_is_struck(world):
+    server = world.server()
+    alice = open_terminal(world, server, "alice")
+    trust(alice, server)
+    sign_up_and_log_in(alice, "alice", "alice-secret-word")
+    bob = world.member(server, "bob")
+    bob.send(cmd="broadcast", text="the ferry leaves at five")
+    sent = bob.expect("broadcast_sent")["id"]
+    expect(alice, "the ferry leaves at five")
+    bob.send(cmd="broadcast_revoke", id=sent)
+    expect(alice, "Taken back, bob's broadcast of ")
+    expect(alice, "\x1b[9mthe ferry leaves at five\x1b[0m")
+    finish(alice)
+
+
 def test_distrust_ends_it(world):
     server = world.server()
     terminal = open_terminal(world, server, "alice")

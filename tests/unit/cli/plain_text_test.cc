@@ -49,6 +49,28 @@ TEST(PlainTextTest, HowFarABroadcastGotIsOneCalmLine) {
               HasSubstr("Delivered 48/50, 12 min left."));
 }
 
+TEST(PlainTextTest, ABroadcastThatWasTakenBackIsStruckAsItWasShown) {
+  const out::BroadcastRevoked revoked{"b1", "alice", kNow, "tea\033[0m at\nfive"};
+  PlainStyle colour;
+  colour.colour = true;
+  const std::string struck = Shown(revoked, colour);
+  EXPECT_THAT(struck, HasSubstr("Taken back, alice's broadcast of "));
+  // Nothing of the text ends the stroke early.
+  const size_t begin = struck.find("\033[9m"), end = struck.find("\033[0m", begin);
+  ASSERT_NE(end, std::string::npos) << struck;
+  const std::string inside = struck.substr(begin + 4, end - begin - 4);
+  EXPECT_THAT(inside, HasSubstr("tea"));
+  EXPECT_THAT(inside, HasSubstr("five"));
+  EXPECT_EQ(struck.substr(end), "\033[0m\n");
+  // Without colours the words say it.
+  const std::string plain = Shown(revoked);
+  EXPECT_THAT(plain, HasSubstr("Taken back, alice's broadcast of "));
+  EXPECT_THAT(plain, HasSubstr("tea"));
+  EXPECT_THAT(plain, Not(HasSubstr("\033")));
+  EXPECT_THAT(Shown(out::BroadcastRevoked{"b1", "", kNow, "tea"}),
+              HasSubstr("an anonymous broadcast of "));
+}
+
 TEST(PlainTextTest, PenaltiesSayWhatForUntilWhenAndWhatNow) {
   EXPECT_THAT(Shown(out::Penalties{}), HasSubstr("You have no penalties."));
   const std::string shown =
