@@ -15,6 +15,10 @@ namespace {
 constexpr absl::string_view kPenaltyReason = "PENALTY";
 // A server's wish to be left alone is honoured, but not for longer than its longest cool-down.
 constexpr Duration kMaxRetryAfter = 1h;
+// Times outside of 1970 to 2200 are taken as their nearer end: the difference of any two fits a
+// Duration.
+constexpr int64_t kLastSecond = 7'258'118'400;
+constexpr uint32_t kMaxRetentionS = 366 * 24 * 3600;
 
 std::optional<WallTime> EndOf(const google::protobuf::Map<std::string, std::string>& metadata) {
   const auto found = metadata.find("end");
@@ -23,7 +27,7 @@ std::optional<WallTime> EndOf(const google::protobuf::Map<std::string, std::stri
       !absl::ParseTime(absl::RFC3339_full, found->second, &end, nullptr)) {
     return std::nullopt;
   }
-  return WallFromMs(absl::ToUnixMillis(end));
+  return WallFromMs(std::clamp<int64_t>(absl::ToUnixMillis(end), 0, kLastSecond * 1000));
 }
 
 std::string Value(const google::protobuf::Map<std::string, std::string>& metadata,
@@ -39,8 +43,9 @@ void ReadDetails(const grpc::Status& status, CallError& error) {
     google::rpc::RetryInfo retry;
     google::rpc::ErrorInfo info;
     if (detail.UnpackTo(&retry)) {
-      const Duration wait = std::chrono::seconds(retry.retry_delay().seconds()) +
-                            std::chrono::nanoseconds(retry.retry_delay().nanos());
+      const int64_t whole = std::clamp<int64_t>(retry.retry_delay().seconds(), -1, 3600);
+      const Duration wait =
+          std::chrono::seconds(whole) + std::chrono::nanoseconds(retry.retry_delay().nanos());
       error.retry_after = std::clamp<Duration>(wait, Duration::zero(), kMaxRetryAfter);
     } else if (detail.UnpackTo(&info) && info.reason() == kPenaltyReason.data()) {
       error.penalty =
@@ -74,7 +79,7 @@ event::Attached ToAttached(const v1::Attached& in) {
           in.relay().ip_address(),
           static_cast<uint16_t>(in.relay().port() > 65535 ? 0 : in.relay().port()),
           std::chrono::milliseconds(in.reconnect_window_ms()),
-          std::chrono::seconds(in.broadcast_retention_s()),
+          std::chrono::seconds(std::min(in.broadcast_retention_s(), kMaxRetentionS)),
           ToWall(in.server_time()),
           in.observed_ip_address()};
 }
@@ -152,7 +157,8 @@ std::vector<Choice> ToChoices(const google::protobuf::RepeatedField<int>& choice
 }
 
 WallTime ToWall(const google::protobuf::Timestamp& timestamp) {
-  return WallFromMs(timestamp.seconds() * 1000 + timestamp.nanos() / 1'000'000);
+  const int64_t seconds = std::clamp<int64_t>(timestamp.seconds(), 0, kLastSecond);
+  return WallFromMs(seconds * 1000 + std::clamp(timestamp.nanos(), 0, 999'999'999) / 1'000'000);
 }
 
 out::BroadcastStatus ToBroadcastStatus(const v1::GetBroadcastResponse& response) {
@@ -182,7 +188,9 @@ InboundInfo ToInboundInfo(const v1::CheckInboundResponse& response) {
   InboundInfo out;
   out.challenge = ToBytesOf(response.challenge());
   const auto ip = net::IpAddress::Parse(response.ip_address());
-  if (ip) out.address = net::SocketAddress{*ip, static_cast<uint16_t>(response.port())}.ToString();
+  if (ip && response.port() <= UINT16_MAX) {
+    out.address = net::SocketAddress{*ip, static_cast<uint16_t>(response.port())}.ToString();
+  }
   switch (response.result()) {
     case v1::CheckInboundResponse::RESULT_UNSPECIFIED:
       out.result = Result::kBegun;
