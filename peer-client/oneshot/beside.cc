@@ -68,7 +68,9 @@ class Runner {
     if (name == event.end() || !name->is_string()) return;
     task_.OnEvent(event, clock_.Mono());
     if (*name != "client_state") return;
-    const std::string used = event.value("server", std::string());
+    const auto server = event.find("server");
+    const std::string used =
+        server != event.end() && server->is_string() ? server->get<std::string>() : "";
     if (!server_.empty() && used != server_) {
       task_.OnBroken(absl::StrCat("the client that runs on this data directory uses ", used,
                                   ", not ", server_));

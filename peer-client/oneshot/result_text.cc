@@ -27,6 +27,11 @@ uint64_t Number(const Json& event, const char* field) {
   return found != event.end() && found->is_number_unsigned() ? found->get<uint64_t>() : 0;
 }
 
+bool IsTrue(const Json& event, const char* field) {
+  const auto found = event.find(field);
+  return found != event.end() && found->is_boolean() && found->get<bool>();
+}
+
 // For how long newcomers would get a broadcast, and who says so.
 std::string Life(const Json& preview) {
   const std::string from = Raw(preview, "ttl_from");
@@ -66,13 +71,14 @@ std::string ResultText(const Json& event) {
     std::string text =
         absl::StrCat(Number(event, "due_now"), " would get it now, others for ", Life(event), "\n");
     for (const Json& username : event.value("usernames", Json::array())) {
+      if (!username.is_string()) continue;
       absl::StrAppend(&text, RenderUntrusted(username.get<std::string>(), TextKind::kLine), "\n");
     }
     return text;
   }
   if (name == "broadcast_status") {
     return absl::StrCat(Number(event, "delivered"), " of ", Number(event, "due"), " delivered",
-                        event.value("revoked", false) ? ", taken back" : "", "\n",
+                        IsTrue(event, "revoked") ? ", taken back" : "", "\n",
                         Columns(event, "deliveries", "username", "state"));
   }
   if (name == "identity") {
@@ -81,7 +87,7 @@ std::string ResultText(const Json& event) {
   if (name == "doctor") {
     std::string text;
     for (const Json& check : event.value("checks", Json::array())) {
-      absl::StrAppend(&text, check.value("ok", false) ? "ok    " : "FAIL  ",
+      absl::StrAppend(&text, IsTrue(check, "ok") ? "ok    " : "FAIL  ",
                       absl::StrFormat("%-9s", Line(check, "check")), " ", Line(check, "detail"),
                       "\n");
     }

@@ -118,7 +118,7 @@ void Task::Finish(const Json& event, ExitCode code) {
 
 void Task::Fail(ExitCode code, const std::string& name, const std::string& message) {
   if (exit_code_) return;
-  output_.OnError(name, message);
+  output_.OnError(name.empty() ? "UNKNOWN" : name, message);
   exit_code_ = code;
 }
 

@@ -52,6 +52,14 @@ TEST(ResultTextTest, ADryRunSaysForHowLongAndWhoSaysSo) {
             "say for how long it keeps one\n");
 }
 
+TEST(ResultTextTest, FieldsOfOtherTypesAreTakenAsMissing) {
+  EXPECT_EQ(ResultText({{"event", "broadcast_preview"}, {"usernames", {7, "bob"}}}),
+            "0 would get it now, others for 0 s; the server does not say for how long it keeps "
+            "one\nbob\n");
+  EXPECT_EQ(ResultText({{"event", "broadcast_status"}, {"revoked", "yes"}}), "0 of 0 delivered\n");
+  EXPECT_NE(ResultText({{"event", "doctor"}, {"checks", {1, {{"ok", "yes"}}}}}), "");
+}
+
 TEST(EventTextTest, WhatPeersWriteCannotSteerTheTerminal) {
   const std::string evil = "a\x1b[2J\nb\r\x07";
   for (const Json& event :

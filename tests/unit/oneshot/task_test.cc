@@ -301,6 +301,13 @@ TEST_F(TaskTest, FieldsOfOtherTypesAreTakenAsMissing) {
   EXPECT_FALSE(task.exit_code());
 }
 
+TEST_F(TaskTest, AnErrorWithoutACodeHasOneInTheEnd) {
+  Task task = Started(Spec(Verb::kList));
+  task.OnEvent(Event("error", {{"code", 7}}), kStart);
+  EXPECT_EQ(task.exit_code(), ExitCode::kError);
+  EXPECT_THAT(output_.errors, ElementsAre("UNKNOWN"));
+}
+
 TEST_F(TaskTest, ABroadcastWithAGoalEndsWhenSoManyHaveIt) {
   TaskSpec spec = Spec(Verb::kBroadcast, "", "tea");
   spec.goal = DeliveryGoal{.percent = 90, .count = 0};
