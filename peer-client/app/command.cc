@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include <algorithm>
+
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
@@ -90,6 +92,7 @@ Command ParseHistory(absl::string_view rest) {
   }
   const bool legal = count.empty() || (absl::SimpleAtoi(count, &out.most) && out.most > 0);
   if (!legal || !rest.empty()) return Usage("/history [NAME] [COUNT]");
+  out.most = std::min(out.most, cmd::History::kMost);
   return out;
 }
 

@@ -96,6 +96,7 @@ struct Block {
 struct Blocked {};
 // What was said, with one peer or with all (empty).
 struct History {
+  static constexpr uint32_t kMost = 1000;
   std::string peer;
   uint32_t most = 50;
 };

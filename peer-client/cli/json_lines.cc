@@ -414,7 +414,7 @@ Command Build(const std::string& name, Fields& f) {
     return f.Checked(cmd::AcceptFile{f.Required("id")});
   }
   if (name == "history") {
-    cmd::History history{f.Optional("peer"), f.Small("most", 1000)};
+    cmd::History history{f.Optional("peer"), f.Small("most", cmd::History::kMost)};
     if (history.most == 0) history.most = 50;
     return f.Checked(std::move(history));
   }

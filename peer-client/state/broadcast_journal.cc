@@ -134,7 +134,9 @@ absl::Status BroadcastJournal::Compact(WallTime now, Duration keep) {
 }
 
 void BroadcastJournal::Forget(WallTime now, Duration keep) {
-  const auto old = [&](WallTime expires) { return expires + keep < now; };
+  // In milliseconds: `expires` is whatever the file says.
+  const WallTime since = now - std::chrono::duration_cast<WallTime::duration>(keep);
+  const auto old = [&](WallTime expires) { return expires < since; };
   // What nobody saw yet is kept until somebody does.
   absl::erase_if(known_, [&](const auto& item) {
     return item.second.state == State::kDurable && item.second.shown && old(item.second.expires_at);

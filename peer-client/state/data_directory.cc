@@ -91,7 +91,7 @@ std::optional<std::pair<std::string, uint16_t>> ParseEndpoint(absl::string_view 
     return std::nullopt;
   }
   if (absl::ConsumePrefix(&host, "[") && !absl::ConsumeSuffix(&host, "]")) return std::nullopt;
-  if (host.empty()) return std::nullopt;
+  if (host.empty() || host.find_first_of("[]") != absl::string_view::npos) return std::nullopt;
   return std::pair{std::string(host), static_cast<uint16_t>(port)};
 }
 

@@ -51,6 +51,7 @@ std::optional<std::string> SafeFileName(absl::string_view offered) {
     name = absl::StrCat(
         CutTo(absl::string_view(name).substr(0, stem), wire::kMaxFileName - extension.size()),
         extension);
+    absl::StripTrailingAsciiWhitespace(&name);  // The cut may have uncovered some.
   }
   return name;
 }

@@ -39,6 +39,12 @@ TEST(ParseSlashTest, SaysWhatIsExpectedInstead) {
   EXPECT_NE(Parsed<cmd::Bad>("hello").message.find("/help"), std::string::npos);
 }
 
+TEST(ParseSlashTest, HistoryIsShownUpToAThousandLines) {
+  EXPECT_EQ(std::get<cmd::History>(ParseSlash("/history bob 7")).most, 7u);
+  EXPECT_EQ(std::get<cmd::History>(ParseSlash("/history bob 4000000000")).most, 1000u);
+  EXPECT_TRUE(std::holds_alternative<cmd::Bad>(ParseSlash("/history bob 0")));
+}
+
 TEST(ParseSlashTest, RefusesAPasswordOnTheCommandLine) {
   EXPECT_NE(Parsed<cmd::Bad>("/login alice secret").message.find("asked for"), std::string::npos);
 }

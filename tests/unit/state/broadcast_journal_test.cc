@@ -149,6 +149,16 @@ TEST_F(BroadcastJournalTest, WhatNobodySawIsKeptHoweverOld) {
   EXPECT_THAT(journal->TakeUnshown(), ElementsAre(MakeEntry(1)));
 }
 
+TEST_F(BroadcastJournalTest, AnEndBeyondAllTimeIsOneThatDoesNotCome) {
+  auto entry = MakeEntry(1);
+  entry.expires_at = WallTime::max();
+  auto journal = Open();
+  ASSERT_TRUE(journal->Append(entry).ok());
+  ASSERT_TRUE(journal->Sync().ok() && journal->MarkShown(entry.id).ok());
+  journal = Open(kNow + std::chrono::hours(24));
+  EXPECT_EQ(journal->Find(entry.id), State::kDurable);
+}
+
 TEST_F(BroadcastJournalTest, CompactionKeepsTheFileSmallAndTheIdsKnown) {
   auto journal = Open();
   const std::string text(50'000, 'x');

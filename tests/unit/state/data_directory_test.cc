@@ -116,7 +116,8 @@ TEST(EndpointTest, RoundTripsNamesAndAddresses) {
     EXPECT_EQ(parsed->first, host);
     EXPECT_EQ(parsed->second, 4400);
   }
-  for (const char* bad : {"", "home", "home:", ":4400", "home:0", "home:65536", "[::1:4400"}) {
+  for (const char* bad :
+       {"", "home", "home:", ":4400", "home:0", "home:65536", "[::1:4400", "[[a]:1", "a]:1"}) {
     EXPECT_FALSE(ParseEndpoint(bad)) << bad;
   }
 }

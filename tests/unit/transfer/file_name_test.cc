@@ -20,6 +20,13 @@ TEST(FileNameTest, GoodNamesStayAsTheyAre) {
   }
 }
 
+TEST(FileNameTest, ACutLeavesNoBlankAtTheEnd) {
+  const auto name = SafeFileName(std::string(190, 'n') + "." + std::string(30, 'e') + " and more");
+  ASSERT_TRUE(name);
+  EXPECT_NE(name->back(), ' ');
+  EXPECT_EQ(SafeFileName(*name), name);
+}
+
 TEST(FileNameTest, OnlyTheLastPartCounts) {
   EXPECT_THAT(SafeFileName("/etc/passwd"), Optional(StrEq("passwd")));
   EXPECT_THAT(SafeFileName("..\\..\\boot.ini"), Optional(StrEq("boot.ini")));
