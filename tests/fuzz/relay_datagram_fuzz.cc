@@ -48,8 +48,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     RoundTrip<AckFrame>(frame->body, kFrameHeaderSize);
     RoundTrip<DoneFrame>(frame->body, kFrameHeaderSize);
     RoundTrip<PingFrame>(frame->body, kFrameHeaderSize);
+    RoundTrip<PongFrame>(frame->body, kFrameHeaderSize);
     RoundTrip<PathChallengeFrame>(frame->body, kFrameHeaderSize);
+    RoundTrip<PathResponseFrame>(frame->body, kFrameHeaderSize);
     RoundTrip<SyncFrame>(frame->body, kFrameHeaderSize);
+    RoundTrip<AckWindowFrame>(frame->body, kFrameHeaderSize);
     RoundTrip<CloseFrame>(frame->body, kFrameHeaderSize);
   }
   return 0;
