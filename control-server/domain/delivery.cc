@@ -1,5 +1,7 @@
 #include "control-server/domain/delivery.h"
 
+#include <algorithm>
+
 #include "common/base/check.h"
 
 namespace p2p::server {
@@ -95,6 +97,9 @@ void Delivery::OnRelayRestarted(MonoTime now, DeliveryOrders& out) {
       out.relay.push_back({conn, id});
     }
   }
+  // One order for each broadcast, not for each client.
+  std::stable_sort(out.relay.begin(), out.relay.end(),
+                   [](const auto& a, const auto& b) { return a.broadcast < b.broadcast; });
 }
 
 void Delivery::OnRelayAck(ConnId conn, BroadcastId id, WallTime wall, DeliveryOrders& out) {

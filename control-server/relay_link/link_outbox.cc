@@ -12,8 +12,10 @@ bool LinkOutbox::Push(LinkOrder order) {
   {
     MutexLock lock(mu_);
     if (ending_) return false;
-    taken = queue_.size() < max_orders_;
+    const size_t bytes = relay::OrderBytes(order);
+    taken = bytes_ + bytes <= max_bytes_;
     if (taken) {
+      bytes_ += bytes;
       queue_.push_back(std::move(order));
     } else {
       overflowed_ = true;
@@ -69,6 +71,7 @@ uint64_t LinkOutbox::messages() const {
 
 void LinkOutbox::EndLocked(grpc::Status status) {
   queue_.clear();
+  bytes_ = 0;
   if (ending_) return;
   ending_ = true;
   status_ = std::move(status);
@@ -79,14 +82,26 @@ void LinkOutbox::FillMessage() {
   size_t bytes = 0;
   while (!queue_.empty() && bytes < kMessageBytes &&
          message_.orders_size() < static_cast<int>(kMessageOrders)) {
-    v1::RelayOrder* const order = message_.add_orders();
-    if (FillOrder(queue_.front(), now, *order)) {
-      bytes += order->ByteSizeLong();
-    } else {
-      message_.mutable_orders()->RemoveLast();
-    }
+    if (AddFirst(now, bytes)) continue;
+    bytes_ -= relay::OrderBytes(queue_.front());
     queue_.pop_front();
   }
+}
+
+bool LinkOutbox::AddFirst(MonoTime now, size_t& bytes) {
+  v1::RelayOrder* const order = message_.add_orders();
+  auto* all = std::get_if<relay::QueueForAllOrder>(&queue_.front());
+  if (all != nullptr && all->done < all->sessions.size()) {
+    (void)FillOrder(relay::QueueOrder{all->sessions[all->done], all->broadcast}, now, *order);
+    bytes += order->ByteSizeLong();
+    return ++all->done < all->sessions.size();
+  }
+  if (all == nullptr && FillOrder(queue_.front(), now, *order)) {
+    bytes += order->ByteSizeLong();
+  } else {
+    message_.mutable_orders()->RemoveLast();
+  }
+  return false;
 }
 
 LinkOutbox::Step LinkOutbox::Next() {

@@ -29,21 +29,20 @@ class LinkDriver {
 
 // The first order of a link.
 struct RegisteredOrder {};
-using LinkOrder =
-    std::variant<relay::AddSessionOrder, relay::RemoveSessionOrder, relay::AddBroadcastOrder,
-                 relay::RemoveBroadcastOrder, relay::QueueOrder, RegisteredOrder>;
+using LinkOrder = std::variant<relay::AddSessionOrder, relay::RemoveSessionOrder,
+                               relay::AddBroadcastOrder, relay::RemoveBroadcastOrder,
+                               relay::QueueOrder, relay::QueueForAllOrder, RegisteredOrder>;
 
 // Thread-safe. Outlives the driver: once FinishLink was called the driver is never touched again,
 // and until then it must stay alive.
 class LinkOutbox {
  public:
-  static constexpr size_t kMaxOrders = size_t{1} << 19;
   // Of one message. One order is smaller than a message may be (1 MiB).
   static constexpr size_t kMessageOrders = 4096;
   static constexpr size_t kMessageBytes = 256 * 1024;
 
-  LinkOutbox(LinkDriver& driver, const Clock& clock, size_t max_orders = kMaxOrders)
-      : driver_(driver), clock_(clock), max_orders_(max_orders) {}
+  LinkOutbox(LinkDriver& driver, const Clock& clock, size_t max_bytes = relay::kMaxOrderBytes)
+      : driver_(driver), clock_(clock), max_bytes_(max_bytes) {}
 
   // False: ended, or the queue is full. A full queue ends the link: what waits is dropped; the
   // relay links anew and is fed anew.
@@ -66,6 +65,8 @@ class LinkOutbox {
 
   Step Next() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void FillMessage() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Puts the first order, or its next part, into the message; false when nothing of it is left.
+  bool AddFirst(MonoTime now, size_t& bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void EndLocked(grpc::Status status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Starts whatever is due, one operation at a time and never under the lock: gRPC may call back
   // before it returns.
@@ -73,9 +74,10 @@ class LinkOutbox {
 
   LinkDriver& driver_;
   const Clock& clock_;
-  const size_t max_orders_;
+  const size_t max_bytes_;  // As relay::OrderBytes counts.
   mutable Mutex mu_;
   std::deque<LinkOrder> queue_ ABSL_GUARDED_BY(mu_);
+  size_t bytes_ ABSL_GUARDED_BY(mu_) = 0;         // Of it.
   v1::RelayOrders message_ ABSL_GUARDED_BY(mu_);  // In flight while writing_.
   bool starting_ ABSL_GUARDED_BY(mu_) = false;    // Somebody is inside a call of the driver.
   bool writing_ ABSL_GUARDED_BY(mu_) = false;

@@ -36,6 +36,7 @@ bool FillOrder(const LinkOrder& order, MonoTime now, v1::RelayOrder& out) {
             out.mutable_queue()->set_broadcast_id(ToString(o.broadcast.view()));
             return true;
           },
+          [](const relay::QueueForAllOrder&) { return false; },
           [&](const RegisteredOrder&) {
             out.mutable_registered();
             return true;

@@ -9,7 +9,8 @@
 
 namespace p2p::server {
 
-// False: there is nothing to say (a broadcast that has expired while it waited).
+// False: there is nothing to say (a broadcast that has expired while it waited). One for many
+// sessions is many messages: not here.
 bool FillOrder(const LinkOrder& order, MonoTime now, v1::RelayOrder& out);
 
 // Where clients are told to send datagrams.

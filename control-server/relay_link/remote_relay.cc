@@ -62,6 +62,19 @@ void RemoteRelay::Queue(ConnId session, BroadcastId broadcast) {
   if (tell) events_.OnReachable(session, false);
 }
 
+void RemoteRelay::QueueForAll(std::vector<ConnId> sessions, BroadcastId broadcast) {
+  OutboxPtr outbox;
+  {
+    MutexLock lock(mu_);
+    outbox = Open();
+  }
+  if (outbox != nullptr) {
+    outbox->Push(relay::QueueForAllOrder{std::move(sessions), broadcast});
+    return;
+  }
+  for (const ConnId& session : sessions) Queue(session, broadcast);
+}
+
 void RemoteRelay::Send(LinkOrder order) {
   OutboxPtr outbox;
   {

@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
@@ -48,6 +49,8 @@ class RemoteRelay final : public relay::RelayPort {
       ABSL_LOCKS_EXCLUDED(mu_);
   void RemoveBroadcast(BroadcastId broadcast) override ABSL_LOCKS_EXCLUDED(mu_);
   void Queue(ConnId session, BroadcastId broadcast) override ABSL_LOCKS_EXCLUDED(mu_);
+  void QueueForAll(std::vector<ConnId> sessions, BroadcastId broadcast) override
+      ABSL_LOCKS_EXCLUDED(mu_);
 
   // Port 0 while no relay is linked, or it drains.
   RelayAddress address() const ABSL_LOCKS_EXCLUDED(mu_);

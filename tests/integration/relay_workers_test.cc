@@ -57,6 +57,32 @@ TEST_F(RelayWorkersTest, EachServesItsShareAndNoDatagramGoesAstray) {
   }
 }
 
+TEST_F(RelayWorkersTest, AHundredBroadcastsToTenThousandSessionsAtOnceAreOrderedWithoutOverflow) {
+  StartRelay("127.0.0.1:0");
+  std::vector<ConnId> everybody;
+  for (int i = 0; i < 10'000; ++i) {
+    everybody.push_back(random_.NewId<ConnId>());
+    worker_->AddSession(everybody.back(), Secret<32>());
+  }
+  std::vector<relay::SignedBroadcastPtr> broadcasts;
+  const auto feed = [&] {
+    for (const auto& broadcast : broadcasts) {
+      worker_->AddBroadcast(broadcast, clock_.Mono() + 30min);
+      worker_->QueueForAll(everybody, broadcast->id);
+    }
+  };
+  for (int i = 0; i < 100; ++i) broadcasts.push_back(MakeBroadcast("hello", random_));
+  feed();
+  feed();  // And once more, as when it restarted, while it is still busy.
+  auto client = NewClient("the last");
+  client->Attach(*worker_, worker_->address());
+  worker_->Queue(client->conn, broadcasts.back()->id);
+  ASSERT_TRUE(
+      RunUntil([&] { return events_.DeliveredPairs() == 1; }));  // All before was carried out.
+  EXPECT_EQ(Count(relay::IoCount::kOrderOverflow), 0u);
+  EXPECT_EQ(worker_->sessions(), 10'001u);
+}
+
 TEST_F(RelayWorkersTest, ADrainWaitsForAllOfThem) {
   setup_.workers = 2;
   StartRelay("127.0.0.1:0");

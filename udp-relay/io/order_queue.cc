@@ -7,19 +7,10 @@
 
 namespace p2p::relay {
 
-namespace {
-
-size_t Weight(const Order& order) {
-  const auto* all = std::get_if<QueueForAllOrder>(&order);
-  return all != nullptr ? all->sessions.size() : 1;
-}
-
-}  // namespace
-
-absl::StatusOr<std::unique_ptr<OrderQueue>> OrderQueue::Create(size_t max) {
+absl::StatusOr<std::unique_ptr<OrderQueue>> OrderQueue::Create(size_t max_bytes) {
   net::UniqueFd wake(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
   if (!wake.valid()) return net::ErrnoError("relay eventfd", errno);
-  return std::unique_ptr<OrderQueue>(new OrderQueue(std::move(wake), max));
+  return std::unique_ptr<OrderQueue>(new OrderQueue(std::move(wake), max_bytes));
 }
 
 void OrderQueue::Push(Order order) {
@@ -28,11 +19,11 @@ void OrderQueue::Push(Order order) {
     const MutexLock l(mu_);
     if (overflowed_) return;
     wake = orders_.empty();
-    size_ += Weight(order);
-    if (size_ > max_) {
+    bytes_ += OrderBytes(order);
+    if (bytes_ > max_bytes_) {
       overflowed_ = true;
       orders_.clear();
-      size_ = 0;
+      bytes_ = 0;
       wake = true;
     } else {
       orders_.push_back(std::move(order));
@@ -56,7 +47,7 @@ OrderQueue::Batch OrderQueue::TakeAll() {
   Batch batch;
   const MutexLock l(mu_);
   batch.orders.swap(orders_);
-  size_ = 0;
+  bytes_ = 0;
   batch.overflowed = std::exchange(overflowed_, false);
   batch.stopped = stopped_;
   return batch;

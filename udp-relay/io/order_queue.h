@@ -27,10 +27,7 @@ using Order =
 // everything is dropped, and the reader learns that it must start over and be fed anew.
 class OrderQueue {
  public:
-  // One for each session that is meant.
-  static constexpr size_t kMaxOrders = size_t{1} << 18;
-
-  static absl::StatusOr<std::unique_ptr<OrderQueue>> Create(size_t max = kMaxOrders);
+  static absl::StatusOr<std::unique_ptr<OrderQueue>> Create(size_t max_bytes = kMaxOrderBytes);
   void Push(Order order) ABSL_LOCKS_EXCLUDED(mu_);
   // Makes the reader leave.
   void Stop() ABSL_LOCKS_EXCLUDED(mu_);
@@ -45,14 +42,15 @@ class OrderQueue {
   int wake_fd() const { return wake_.get(); }
 
  private:
-  OrderQueue(net::UniqueFd wake, size_t max) : max_(max), wake_(std::move(wake)) {}
+  OrderQueue(net::UniqueFd wake, size_t max_bytes)
+      : max_bytes_(max_bytes), wake_(std::move(wake)) {}
   void Wake();
 
-  const size_t max_;
+  const size_t max_bytes_;
   net::UniqueFd wake_;
   Mutex mu_;
   std::vector<Order> orders_ ABSL_GUARDED_BY(mu_);
-  size_t size_ ABSL_GUARDED_BY(mu_) = 0;  // As kMaxOrders counts.
+  size_t bytes_ ABSL_GUARDED_BY(mu_) = 0;  // As OrderBytes counts.
   bool overflowed_ ABSL_GUARDED_BY(mu_) = false;
   bool stopped_ ABSL_GUARDED_BY(mu_) = false;
 };

@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
+#include <set>
+
 #include "common/base/random.h"
 
 namespace p2p::server {
@@ -321,6 +324,21 @@ TEST_F(DeliveryTest, RelayThatForgotEverythingIsFedAgain) {
   UdpAck(a, hello);
   Step([&](auto& out) { delivery_->OnRelayRestarted(now_, out); });
   EXPECT_THAT(orders_.relay, ElementsAre(Send{b, hello}));
+}
+
+TEST_F(DeliveryTest, RelayIsFedAgainBroadcastByBroadcast) {
+  std::vector<ConnId> conns;
+  for (int i = 0; i < 20; ++i) conns.push_back(Attach(User()));
+  for (int i = 0; i < 5; ++i) Broadcast();
+  Step([&](auto& out) { delivery_->OnRelayRestarted(now_, out); });
+  ASSERT_THAT(orders_.relay, SizeIs(100));
+  std::set<BroadcastId> begun;
+  for (size_t i = 0; i < orders_.relay.size(); ++i) {
+    const bool same = i > 0 && orders_.relay[i].broadcast == orders_.relay[i - 1].broadcast;
+    if (!same) {
+      EXPECT_TRUE(begun.insert(orders_.relay[i].broadcast).second);
+    }
+  }
 }
 
 TEST_F(DeliveryTest, RevokedIsNeitherSentNorAcknowledgedAnyMore) {

@@ -27,7 +27,7 @@ TEST(OrderQueueTest, KeepsTheOrderOfOneCallerAndWakesTheReader) {
 }
 
 TEST(OrderQueueTest, OverflowDropsAllAndSaysSoOnce) {
-  auto queue = *OrderQueue::Create(2);
+  auto queue = *OrderQueue::Create(2 * sizeof(Order));
   for (int i = 0; i < 5; ++i) queue->Push(RemoveBroadcastOrder{});
   auto batch = queue->TakeAll();
   EXPECT_TRUE(batch.overflowed);
@@ -36,6 +36,18 @@ TEST(OrderQueueTest, OverflowDropsAllAndSaysSoOnce) {
   batch = queue->TakeAll();
   EXPECT_FALSE(batch.overflowed);
   EXPECT_EQ(batch.orders.size(), 1u);
+}
+
+TEST(OrderQueueTest, EveryFanOutThatOneAccountCanHaveWaitingToTenThousandSessionsFits) {
+  auto queue = *OrderQueue::Create();
+  const std::vector<ConnId> everybody(10'000);
+  for (int i = 0; i < 1024; ++i) queue->Push(QueueForAllOrder{everybody, BroadcastId{}});
+  const auto batch = queue->TakeAll();
+  EXPECT_FALSE(batch.overflowed);
+  EXPECT_EQ(batch.orders.size(), 1024u);
+  // Not without bound, though.
+  for (int i = 0; i < 2048; ++i) queue->Push(QueueForAllOrder{everybody, BroadcastId{}});
+  EXPECT_TRUE(queue->TakeAll().overflowed);
 }
 
 TEST(OrderQueueTest, ManyWritersLoseNothing) {

@@ -30,7 +30,7 @@ class LinkOutboxTest : public ::testing::Test {
 
   ManualClock clock_;
   FakeDriver driver_;
-  LinkOutbox outbox_{driver_, clock_, /*max_orders=*/4};
+  LinkOutbox outbox_{driver_, clock_, /*max_bytes=*/4 * sizeof(LinkOrder)};
 };
 
 using ::testing::ElementsAre;
@@ -61,6 +61,43 @@ TEST_F(LinkOutboxTest, AMessageEndsBeforeItIsTooLarge) {
   int orders = 0;
   for (const auto& message : driver_.written) orders += message.orders_size();
   EXPECT_EQ(orders, 20);
+}
+
+TEST_F(LinkOutboxTest, AHundredFanOutsToTenThousandSessionsWaitForARelayThatReadsSlowly) {
+  LinkOutbox outbox(driver_, clock_);
+  std::vector<ConnId> everybody(10'000);
+  for (size_t i = 0; i < everybody.size(); ++i) {
+    everybody[i].bytes[0] = static_cast<uint8_t>(i);
+    everybody[i].bytes[1] = static_cast<uint8_t>(i >> 8);
+  }
+  for (uint8_t n = 0; n < 100; ++n) {
+    ASSERT_TRUE(outbox.Push(relay::QueueForAllOrder{everybody, BroadcastId{{n}}}));
+  }
+  size_t orders = 0;
+  for (size_t n = 0; n < driver_.written.size(); ++n) {
+    ASSERT_LE(driver_.written[n].ByteSizeLong(), size_t{1} << 20);
+    for (const auto& order : driver_.written[n].orders()) {
+      ASSERT_EQ(order.queue().conn_id(), ToString(everybody[orders % everybody.size()].view()));
+      ASSERT_EQ(static_cast<uint8_t>(order.queue().broadcast_id()[0]), orders / everybody.size());
+      ++orders;
+    }
+    driver_.written[n].Clear();
+    outbox.OnWritten(true);
+  }
+  EXPECT_EQ(orders, 1'000'000u);
+  EXPECT_FALSE(outbox.overflowed());
+  // What was written makes room again.
+  for (uint8_t n = 0; n < 100; ++n) {
+    ASSERT_TRUE(outbox.Push(relay::QueueForAllOrder{everybody, BroadcastId{{n}}}));
+  }
+}
+
+TEST_F(LinkOutboxTest, NothingIsSaidOfAFanOutToNobody) {
+  outbox_.Push(relay::QueueForAllOrder{{}, BroadcastId{{1}}});
+  EXPECT_TRUE(driver_.written.empty());
+  outbox_.Push(Order(1));
+  ASSERT_EQ(driver_.written.size(), 1u);
+  EXPECT_THAT(Numbers(driver_.written[0]), ElementsAre(1));
 }
 
 TEST_F(LinkOutboxTest, ABroadcastThatExpiredInTheQueueIsLeftOut) {

@@ -98,6 +98,21 @@ TEST_F(RemoteRelayTest, ARelayIsRegisteredBeforeAnyOrderAndTheOwnerFeedsIt) {
   EXPECT_THAT(events_.Take(), IsEmpty());
 }
 
+TEST_F(RemoteRelayTest, AFanOutIsOneOrderForEachOrNewsOfEachWhenNoRelayIsThere) {
+  relay_.AddSession(kAnn, Secret<32>());
+  relay_.AddSession(kBob, Secret<32>());
+  events_.Take();
+  Link(first_);
+  events_.Take();
+  relay_.QueueForAll({kAnn, kBob}, kNews);
+  ASSERT_THAT(first_.orders, SizeIs(3));
+  EXPECT_EQ(first_.orders[1].queue().conn_id(), ToString(kAnn.view()));
+  EXPECT_EQ(first_.orders[2].queue().conn_id(), ToString(kBob.view()));
+  relay_.OnDraining();
+  relay_.QueueForAll({kAnn, kBob}, kNews);
+  EXPECT_THAT(events_.Take(), UnorderedElementsAre("down a1", "down b0"));
+}
+
 TEST_F(RemoteRelayTest, ARelayThatGoesLeavesEverybodyUnreachable) {
   Link(first_);
   relay_.AddSession(kAnn, Secret<32>());
