@@ -106,11 +106,25 @@ void BroadcastDesk::Publish(Announcement announcement, Done done) {
   });
 }
 
-bool BroadcastDesk::HasRoomFor(const Announcement& announcement) const {
+grpc::Status BroadcastDesk::Refusal::status() const {
+  return WithRetryInfo(grpc::StatusCode::RESOURCE_EXHAUSTED, why, retry);
+}
+
+std::optional<BroadcastDesk::Refusal> BroadcastDesk::WhyNot(
+    const Announcement& announcement) const {
   const auto own = live_of_sender_.find(announcement.sender);
-  return live_.size() + in_flight_ < limits_.live &&
-         live_bytes_ + announcement.text.size() <= limits_.live_bytes &&
-         (own == live_of_sender_.end() || own->second < limits_.live_per_sender);
+  if (in_flight_ >= limits_.in_flight || live_.size() + in_flight_ >= limits_.live ||
+      live_bytes_ + announcement.text.size() > limits_.live_bytes ||
+      (own != live_of_sender_.end() && own->second >= limits_.live_per_sender)) {
+    return Refusal{"too many broadcasts are live at the moment", 10s};
+  }
+  // Those on their way to the disk will make their rows, too. The first is always taken: however
+  // many are attached, one broadcast at a time goes.
+  const size_t rows = ledger_.backlog() + in_flight_ * delivery_.attached();
+  if (rows > 0 && rows + delivery_.attached() > limits_.ledger_rows) {
+    return Refusal{"the ledger of deliveries is being written", 2s};
+  }
+  return std::nullopt;
 }
 
 BroadcastRecord BroadcastDesk::MakeRecord(Announcement announcement,
@@ -145,11 +159,9 @@ void BroadcastDesk::Accept(Announcement announcement, const std::array<uint8_t, 
     return done(grpc::Status(grpc::StatusCode::UNAVAILABLE, "the server is shutting down"), {});
   }
   // Even without room a retry gets its first answer, so the store is asked whenever there is a key.
-  const bool room = HasRoomFor(announcement);
-  if (in_flight_ >= limits_.in_flight || (!room && announcement.idempotency_key.empty())) {
-    return done(WithRetryInfo(grpc::StatusCode::RESOURCE_EXHAUSTED,
-                              "too many broadcasts are live at the moment", 10s),
-                {});
+  const auto refusal = WhyNot(announcement);
+  if (in_flight_ >= limits_.in_flight || (refusal && announcement.idempotency_key.empty())) {
+    return done(refusal->status(), {});
   }
   const Duration ttl = announcement.ttl;
   auto record =
@@ -157,19 +169,22 @@ void BroadcastDesk::Accept(Announcement announcement, const std::array<uint8_t, 
   const MonoTime expires = clock_.Mono() + ttl;
   ++in_flight_;
   store_.Submit(
-      [record, room](Store& store) -> absl::StatusOr<Stored> {
+      [record, room = !refusal](Store& store) -> absl::StatusOr<Stored> {
         if (!record->idempotency_key.empty()) {
           auto first = store.FindBroadcastByKey(record->sender, record->idempotency_key);
           if (first.ok()) return Stored{*std::move(first), false};
           if (!absl::IsNotFound(first.status())) return first.status();
         }
-        if (!room) return absl::OutOfRangeError("too many broadcasts are live at the moment");
+        if (!room) return absl::OutOfRangeError("no room");
         P2P_RETURN_IF_ERROR(store.PutBroadcast(*record));
         return Stored{*record, true};
       },
-      [this, digest, expires, done = std::move(done)](absl::StatusOr<Stored> stored) mutable {
-        asio::post(hub_, [this, digest, expires, stored = std::move(stored),
+      [this, digest, expires, refusal,
+       done = std::move(done)](absl::StatusOr<Stored> stored) mutable {
+        asio::post(hub_, [this, digest, expires, refusal, stored = std::move(stored),
                           done = std::move(done)]() mutable {
+          --in_flight_;
+          if (refusal && absl::IsOutOfRange(stored.status())) return done(refusal->status(), {});
           OnStored(stored, digest, expires, std::move(done));
         });
       });
@@ -177,12 +192,6 @@ void BroadcastDesk::Accept(Announcement announcement, const std::array<uint8_t, 
 
 void BroadcastDesk::OnStored(const absl::StatusOr<Stored>& stored,
                              const std::array<uint8_t, 32>& digest, MonoTime expires, Done done) {
-  --in_flight_;
-  if (absl::IsOutOfRange(stored.status())) {
-    return done(WithRetryInfo(grpc::StatusCode::RESOURCE_EXHAUSTED,
-                              std::string(stored.status().message()), 10s),
-                {});
-  }
   if (!stored.ok()) return done(StoreFailure(stored.status()), {});
   const BroadcastRecord& record = stored->record;
   if (!stored->is_new && record.content_digest != digest) {

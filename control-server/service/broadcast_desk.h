@@ -7,6 +7,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/container/flat_hash_map.h"
@@ -49,6 +50,10 @@ struct BroadcastLimits {
   size_t live_per_sender = 1024;
   size_t live_bytes = 128 << 20;
   size_t in_flight = 256;  // Accepted and not yet durable.
+  // Of the ledger, waiting for the disk; each broadcast makes one for everybody attached, and
+  // another when he has it. Whatever is live is written however long that takes: what waits is
+  // bounded by taking in nothing new. Some 60 bytes each.
+  size_t ledger_rows = 500'000;
 };
 
 class BroadcastDesk final : public AttachmentListener, public relay::RelayEvents {
@@ -116,7 +121,13 @@ class BroadcastDesk final : public AttachmentListener, public relay::RelayEvents
   };
 
   void Accept(Announcement announcement, const std::array<uint8_t, 32>& digest, Done done);
-  bool HasRoomFor(const Announcement& announcement) const;
+  // Why there is no room, and when to try again.
+  struct Refusal {
+    const char* why;
+    Duration retry;
+    grpc::Status status() const;
+  };
+  std::optional<Refusal> WhyNot(const Announcement& announcement) const;
   BroadcastRecord MakeRecord(Announcement announcement, const std::array<uint8_t, 32>& digest);
   void OnStored(const absl::StatusOr<Stored>& stored, const std::array<uint8_t, 32>& digest,
                 MonoTime expires, Done done);

@@ -36,11 +36,8 @@ std::vector<DeliveryRecord> TakeFront(std::vector<DeliveryRecord>& from, size_t&
 }  // namespace
 
 void LedgerWriter::Add(std::vector<DeliveryRecord> due, std::vector<DeliveryRecord> delivered) {
-  const auto append = [this](std::vector<DeliveryRecord>& to, std::vector<DeliveryRecord>& from) {
-    const size_t held = waiting_.due.size() + waiting_.delivered.size();
-    const size_t taken = std::min(from.size(), kMaxWaiting - std::min(kMaxWaiting, held));
-    counters_.Add(LedgerCount::kDropped, from.size() - taken);
-    to.insert(to.end(), from.begin(), from.begin() + static_cast<long>(taken));
+  const auto append = [](std::vector<DeliveryRecord>& to, std::vector<DeliveryRecord>& from) {
+    to.insert(to.end(), from.begin(), from.end());
   };
   append(waiting_.due, due);
   append(waiting_.delivered, delivered);
@@ -69,24 +66,26 @@ void LedgerWriter::Flush() {
 
 void LedgerWriter::Write(Batch batch) {
   const auto rows = std::make_shared<const Batch>(std::move(batch));
+  const size_t count = rows->due.size() + rows->delivered.size();
+  handed_.fetch_add(count, std::memory_order_relaxed);
   store_.Submit(
       [rows](Store& store) -> absl::Status {
         if (!rows->due.empty()) P2P_RETURN_IF_ERROR(store.PutDue(rows->due));
         for (const auto& row : rows->delivered) P2P_RETURN_IF_ERROR(WriteDelivered(store, row));
         return absl::OkStatus();
       },
-      [this, rows](const absl::Status& status) {
-        if (status.ok()) {
-          counters_.Add(LedgerCount::kWritten, rows->due.size() + rows->delivered.size());
-        } else if (absl::IsResourceExhausted(status)) {
-          asio::post(hub_, [this, rows] {
-            counters_.Add(LedgerCount::kRetried, rows->due.size() + rows->delivered.size());
+      [this, rows, count](const absl::Status& status) {
+        if (absl::IsResourceExhausted(status)) {
+          counters_.Add(LedgerCount::kRetried, count);
+          asio::post(hub_, [this, rows, count] {
             Schedule(kRetry);  // Before Add, whose delay is shorter.
             Add(rows->due, rows->delivered);
+            handed_.fetch_sub(count, std::memory_order_relaxed);
           });
-        } else {
-          counters_.Add(LedgerCount::kDropped, rows->due.size() + rows->delivered.size());
+          return;
         }
+        counters_.Add(status.ok() ? LedgerCount::kWritten : LedgerCount::kDropped, count);
+        handed_.fetch_sub(count, std::memory_order_relaxed);
       });
 }
 

@@ -2,6 +2,7 @@
 // together. Hub thread only.
 #pragma once
 
+#include <atomic>
 #include <vector>
 
 #include "asio/io_context.hpp"
@@ -12,7 +13,12 @@
 
 namespace p2p::server {
 
-enum class LedgerCount { kWritten, kRetried, kDropped, kCount };
+enum class LedgerCount {
+  kWritten,
+  kRetried,  // The disk or the store queue was full.
+  kDropped,  // The store has failed; the process ends.
+  kCount
+};
 
 class LedgerWriter {
  public:
@@ -20,17 +26,22 @@ class LedgerWriter {
   LedgerWriter(asio::io_context& hub, StoreQueue& store) : hub_(hub), store_(store), timer_(hub) {}
 
   // A row lost in a crash before it is written means that the client is offered the broadcast
-  // again, and that its journal drops it. When the store takes nothing for long, rows beyond
-  // kMaxWaiting are dropped and counted, with the same consequence.
+  // again, and that its journal drops it. No row is lost otherwise: there are never more than two
+  // for each due account of each live broadcast, and no broadcast is accepted while too many wait
+  // (BroadcastLimits::ledger_rows).
   void Add(std::vector<DeliveryRecord> due, std::vector<DeliveryRecord> delivered);
   // Hands everything that waits to the store queue now: what is submitted or read after this sees
   // it.
   void Flush();
 
+  // Rows that are not written yet, here or in the store queue.
+  size_t backlog() const {
+    return waiting_.due.size() + waiting_.delivered.size() +
+           handed_.load(std::memory_order_relaxed);
+  }
   const Counters<LedgerCount>& counters() const { return counters_; }
 
-  static constexpr size_t kMaxWaiting = 200'000;  // About 15 MB.
-  static constexpr size_t kBatch = 500;           // Rows of one item: a few ms of the store thread.
+  static constexpr size_t kBatch = 500;  // Rows of one item: a few ms of the store thread.
 
  private:
   // Due rows first: a delivery needs its row.
@@ -46,6 +57,7 @@ class LedgerWriter {
   asio::steady_timer timer_;
   bool scheduled_ = false;
   Batch waiting_;
+  std::atomic<size_t> handed_{0};  // Rows in the store queue: the store thread takes them off.
   Counters<LedgerCount> counters_;
 };
 

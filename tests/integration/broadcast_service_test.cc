@@ -537,6 +537,35 @@ TEST_F(BroadcastServiceTest, TooManyLiveBroadcastsAreRefusedUntilOneExpires) {
   EXPECT_TRUE(Broadcast(Text("c")).ok());
 }
 
+TEST_F(BroadcastServiceTest, NothingNewIsTakenInWhileTheLedgerIsFarBehind) {
+  limits_ = {.ledger_rows = 3};
+  Restart();
+  const auto alice = process_->Attach(alice_);
+  const auto bob = process_->Attach(bob_);
+  auto keyed = Text("a");
+  keyed.set_idempotency_key("k");
+  // More are attached than rows may wait for one more: the first goes all the same.
+  const auto first = Sent(keyed);
+  std::promise<void> go_on;
+  process_->queue().Submit(
+      [&](Store&) {
+        go_on.get_future().wait();
+        return absl::OkStatus();
+      },
+      [](const absl::Status&) {});
+  for (const auto& conn : {alice.conn, bob.conn}) {
+    process_->OnHub([&] { process_->desk().OnDelivered(conn, IdOf(first)); });
+  }
+  const grpc::Status status = Broadcast(Text("b"));
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_THAT(status.error_message(), HasSubstr("ledger"));
+  EXPECT_NE(status.error_details(), "") << "when to try again";
+  go_on.set_value();
+  EXPECT_EQ(Report(first.broadcast_id()).broadcast().delivered(), 2u);  // Written by then.
+  EXPECT_TRUE(Broadcast(keyed).ok());
+  EXPECT_TRUE(Broadcast(Text("b")).ok());
+}
+
 TEST_F(BroadcastServiceTest, ListShowsOnesOwnAndAdminsAll) {
   const auto first = Sent(Text("a"));
   clock_.Advance(1s);
