@@ -15,8 +15,6 @@
 namespace p2p::client {
 namespace {
 
-constexpr size_t kMostShown = 200;
-
 UdpPath PathOf(UdpState state) {
   switch (state) {
     case UdpState::kOff:
@@ -361,12 +359,20 @@ void AccountData::Detach() {
   if (broadcasts_) broadcasts_->Detach();
 }
 
-void AccountData::OnRevoked(const event::BroadcastRevoked& revoked) {
-  const auto it = std::find_if(shown_.begin(), shown_.end(),
-                               [&](const auto& broadcast) { return broadcast.id == revoked.id; });
-  if (it == shown_.end()) return;
-  (void)hooks_.show(*it);
-  shown_.erase(it);
+bool AccountData::OnRevoked(const event::BroadcastRevoked& revoked) {
+  const auto id = BroadcastId::FromHex(revoked.id);
+  if (!broadcasts_ || !id) return false;
+  bool has = false;
+  if (const auto shown = broadcasts_->TakeBack(*id, has)) {
+    (void)hooks_.show(
+        out::BroadcastRevoked{revoked.id, shown->sender_name, shown->sent_at, shown->text});
+  }
+  return has;
+}
+
+std::optional<BroadcastVia> AccountData::Via(const std::string& id) {
+  const auto parsed = BroadcastId::FromHex(id);
+  return broadcasts_ && parsed ? broadcasts_->Via(*parsed) : std::nullopt;
 }
 
 void AccountData::OnBroadcast(const BroadcastMessage& message) {
@@ -375,10 +381,7 @@ void AccountData::OnBroadcast(const BroadcastMessage& message) {
   const bool shown = hooks_.show(
       out::Broadcast{message.id.Hex(), message.sender_name, message.sent_at, message.expires_at,
                      message.text, std::string(BroadcastViaName(message.via)), message.replayed});
-  if (!shown) return;
-  shown_.push_back({message.id.Hex(), message.sender_name, message.sent_at, message.text});
-  if (shown_.size() > kMostShown) shown_.pop_front();
-  if (broadcasts_) broadcasts_->MarkShown(message.id);
+  if (shown && broadcasts_) broadcasts_->MarkShown(message.id);
 }
 
 void AccountData::OnUdpState(UdpState state) {

@@ -4,7 +4,6 @@
 
 #include <asio/io_context.hpp>
 #include <asio/steady_timer.hpp>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -72,7 +71,8 @@ class AccountData final : public PeerPort,
   void Attach(const event::Attached& attached, const Session& session) override;
   void RelayRestarted(const event::RelayRestarted& restarted) override;
   absl::Status OnChannelBroadcast(const event::Broadcast& broadcast) override;
-  void OnRevoked(const event::BroadcastRevoked& revoked) override;
+  bool OnRevoked(const event::BroadcastRevoked& revoked) override;
+  std::optional<BroadcastVia> Via(const std::string& id) override;
   void Detach() override;
   UdpPath Udp() override { return udp_; }
 
@@ -104,7 +104,6 @@ class AccountData final : public PeerPort,
   uint64_t relay_starts_ = 0;  // A wait that was cancelled too late finds another number.
   Bytes broadcast_key_;
   UdpPath udp_ = UdpPath::kNone;
-  std::deque<out::BroadcastRevoked> shown_;  // The newest, should they be taken back.
 };
 
 }  // namespace p2p::client

@@ -16,6 +16,14 @@ void Delivery::Restore(BroadcastId id, MonoTime expires, const std::vector<Deliv
   ++live_;
 }
 
+void Delivery::RestoreTakenBack(BroadcastId id, MonoTime expires,
+                                const std::vector<DeliveryRecord>& rows) {
+  Restore(id, expires, rows);
+  Broadcast& broadcast = broadcasts_[id];
+  broadcast.over = broadcast.taken_back = true;
+  --live_;
+}
+
 void Delivery::OnAccepted(BroadcastId id, MonoTime expires, MonoTime now, WallTime wall,
                           DeliveryOrders& out) {
   P2P_CHECK(!broadcasts_.contains(id));
@@ -36,21 +44,19 @@ void Delivery::OnAttached(UserId user, ConnId conn, MonoTime now, WallTime wall,
   attachment.user = user;
   if (!options_.has_relay) attachment.udp = Udp::kFails;
   for (auto& [id, broadcast] : broadcasts_) {
-    if (broadcast.expired || broadcast.expires <= now) continue;
+    if (broadcast.taken_back) TellTakenBack(conn, attachment, id, broadcast, out);
+    if (broadcast.over || broadcast.expires <= now) continue;
     Offer(conn, attachment, id, broadcast, now, wall, out);
   }
-  TellTakenBack(user, conn, now, out);
 }
 
-void Delivery::TellTakenBack(UserId user, ConnId conn, MonoTime now, DeliveryOrders& out) {
-  for (auto at = taken_back_.begin(); at != taken_back_.end();) {
-    if (at->second.until <= now) {
-      at = taken_back_.erase(at);
-      continue;
-    }
-    if (at->second.users.erase(user) > 0) out.taken_back.push_back({conn, at->first});
-    ++at;
-  }
+// What he says of it counts, wherever it reached him.
+void Delivery::TellTakenBack(ConnId conn, Attachment& attachment, BroadcastId id,
+                             Broadcast& broadcast, DeliveryOrders& out) {
+  const auto user = broadcast.users.find(attachment.user);
+  if (user == broadcast.users.end()) return;
+  if (!user->second) attachment.outstanding.emplace(id, true);
+  out.taken_back.push_back({conn, id});
 }
 
 // The user of the attachment is due; he gets it unless he has it.
@@ -74,7 +80,7 @@ void Delivery::OnDetached(ConnId conn) { attachments_.erase(conn); }
 void Delivery::PushOutstanding(ConnId conn, Attachment& attachment, DeliveryOrders& out) {
   for (auto& [id, pushed] : attachment.outstanding) {
     const auto broadcast = broadcasts_.find(id);
-    if (pushed || broadcast == broadcasts_.end() || broadcast->second.expired) continue;
+    if (pushed || broadcast == broadcasts_.end() || broadcast->second.over) continue;
     pushed = true;
     out.channel.push_back({conn, id});
   }
@@ -92,7 +98,7 @@ void Delivery::OnRelayRestarted(MonoTime now, DeliveryOrders& out) {
     if (options_.has_relay) attachment.udp = Udp::kUnknown;  // The client has to register first.
     for (const auto& [id, pushed] : attachment.outstanding) {
       const auto broadcast = broadcasts_.find(id);
-      if (broadcast == broadcasts_.end() || broadcast->second.expired) continue;
+      if (broadcast == broadcasts_.end() || broadcast->second.over) continue;
       if (broadcast->second.expires <= now) continue;
       out.relay.push_back({conn, id});
     }
@@ -110,14 +116,17 @@ void Delivery::OnRelayAck(ConnId conn, BroadcastId id, WallTime wall, DeliveryOr
 }
 
 void Delivery::OnChannelAck(UserId user, ConnId conn, BroadcastId id, WallTime wall,
-                            DeliveryOrders& out) {
+                            DeliveryOrders& out, DeliveryVia shown) {
   const auto it = attachments_.find(conn);
   if (it == attachments_.end()) return drops_.Add(AckDrop::kUnknownAttachment);
   if (it->second.user != user) return drops_.Add(AckDrop::kNotHis);
-  const auto sent = it->second.outstanding.find(id);
-  // Never pushed there: it came by datagram, and only the acknowledgement took the channel.
-  const bool by_udp = sent != it->second.outstanding.end() && !sent->second;
-  Settle(it->second, id, by_udp ? DeliveryVia::kUdp : DeliveryVia::kChannel, wall, out);
+  if (shown == DeliveryVia::kNone) {
+    const auto sent = it->second.outstanding.find(id);
+    // Never pushed there: it came by datagram, and only the acknowledgement took the channel.
+    const bool by_udp = sent != it->second.outstanding.end() && !sent->second;
+    shown = by_udp ? DeliveryVia::kUdp : DeliveryVia::kChannel;
+  }
+  Settle(it->second, id, shown, wall, out);
 }
 
 void Delivery::Settle(Attachment& attachment, BroadcastId id, DeliveryVia via, WallTime wall,
@@ -136,25 +145,23 @@ void Delivery::Settle(Attachment& attachment, BroadcastId id, DeliveryVia via, W
       {.broadcast = id, .user = attachment.user, .via = via, .delivered_at = wall});
 }
 
-void Delivery::OnRevoked(BroadcastId id, DeliveryOrders& out) {
+void Delivery::OnRevoked(BroadcastId id, MonoTime now, DeliveryOrders& out) {
   const auto it = broadcasts_.find(id);
-  if (it == broadcasts_.end()) return;
-  for (auto [at, end] = expiries_.equal_range(it->second.expires); at != end; ++at) {
+  if (it == broadcasts_.end() || it->second.taken_back) return;
+  Broadcast& broadcast = it->second;
+  for (auto [at, end] = expiries_.equal_range(broadcast.expires); at != end; ++at) {
     if (at->second != id) continue;
     expiries_.erase(at);
     break;
   }
-  if (!it->second.expired) --live_;
+  if (!broadcast.over) --live_;
+  broadcast.over = broadcast.taken_back = true;
+  broadcast.expires = std::max(broadcast.expires, now + options_.ack_grace);
+  expiries_.emplace(broadcast.expires, id);
   for (auto& [conn, attachment] : attachments_) {
-    // Whoever was due may have it: the acknowledgement may be on its way.
-    if (it->second.users.contains(attachment.user)) out.taken_back.push_back({conn, id});
-    attachment.outstanding.erase(id);
+    TellTakenBack(conn, attachment, id, broadcast, out);
   }
-  TakenBack& back = taken_back_[id];
-  back = {.until = it->second.expires, .users = std::move(it->second.users)};
-  for (const auto& [conn, attachment] : attachments_) back.users.erase(attachment.user);
-  broadcasts_.erase(it);
-  out.expired.push_back(id);
+  out.withdrawn.push_back(id);
 }
 
 void Delivery::OnTimer(MonoTime now, DeliveryOrders& out) {
@@ -171,7 +178,7 @@ void Delivery::FallBack(MonoTime now, DeliveryOrders& out) {
     const auto sent = attachment->second.outstanding.find(next.broadcast);
     if (sent == attachment->second.outstanding.end() || sent->second) continue;
     const auto broadcast = broadcasts_.find(next.broadcast);
-    if (broadcast == broadcasts_.end() || broadcast->second.expired) continue;
+    if (broadcast == broadcasts_.end() || broadcast->second.over) continue;
     sent->second = true;
     out.channel.push_back({next.conn, next.broadcast});
     // Nothing has come through so far: the next ones do not wait for it.
@@ -184,14 +191,15 @@ void Delivery::Expire(MonoTime now, DeliveryOrders& out) {
     const BroadcastId id = expiries_.begin()->second;
     expiries_.erase(expiries_.begin());
     const auto it = broadcasts_.find(id);
-    if (!it->second.expired) {
-      it->second.expired = true;
+    if (!it->second.over) {
+      it->second.over = true;
       --live_;
       it->second.expires = now + options_.ack_grace;
       expiries_.emplace(it->second.expires, id);
       out.expired.push_back(id);
     } else {
       for (auto& [conn, attachment] : attachments_) attachment.outstanding.erase(id);
+      if (it->second.taken_back) out.expired.push_back(id);
       broadcasts_.erase(it);
     }
   }
@@ -206,7 +214,7 @@ std::optional<MonoTime> Delivery::NextDeadline() const {
 
 bool Delivery::IsLive(BroadcastId id) const {
   const auto it = broadcasts_.find(id);
-  return it != broadcasts_.end() && !it->second.expired;
+  return it != broadcasts_.end() && !it->second.over;
 }
 
 }  // namespace p2p::server

@@ -6,6 +6,10 @@
 // `channel_fallback`, or is known not to work, the channel takes it as well, under the same id: the
 // client's journal makes one of two. It leaves when the client says that it is journalled, when it
 // expires, or when the attachment ends; a new attachment starts anew.
+//
+// One that is taken back is sent to nobody any more. Who was due is told on the channel, now and
+// whenever he attaches before its own end: he may have it for all that is known here, and until
+// then he may still say so.
 #pragma once
 
 #include <deque>
@@ -25,7 +29,8 @@ enum class AckDrop { kUnknownAttachment, kNotHis, kNotQueued, kRepeated, kCount 
 
 struct DeliveryOptions {
   Duration channel_fallback = 10s;
-  // An expired broadcast is no longer sent, but what was on its way may still be acknowledged.
+  // What expired or was taken back is no longer sent, but what was on its way may still be
+  // acknowledged.
   Duration ack_grace = 30s;
   bool has_relay = true;  // False: everything goes over the channel at once.
 };
@@ -41,6 +46,7 @@ struct DeliveryOrders {
   std::vector<Send> channel;              // Push on the channel.
   std::vector<DeliveryRecord> due;        // New rows of the ledger.
   std::vector<DeliveryRecord> delivered;  // Rows that are delivered now; durable after `due`.
+  std::vector<BroadcastId> withdrawn;     // To be forgotten by the relay. Its place stays taken.
   std::vector<BroadcastId> expired;       // To be forgotten by the relay and the desk.
   std::vector<Send> taken_back;           // Tell on the channel that it was.
 };
@@ -53,6 +59,8 @@ class Delivery {
 
   // From the store, before anybody is attached. `expires` is what is left of the absolute expiry.
   void Restore(BroadcastId id, MonoTime expires, const std::vector<DeliveryRecord>& rows);
+  // The same of one that was taken back.
+  void RestoreTakenBack(BroadcastId id, MonoTime expires, const std::vector<DeliveryRecord>& rows);
 
   // The broadcast is durable: everybody attached is due.
   void OnAccepted(BroadcastId id, MonoTime expires, MonoTime now, WallTime wall,
@@ -65,9 +73,12 @@ class Delivery {
   // The relay forgot everything: what is outstanding is queued again.
   void OnRelayRestarted(MonoTime now, DeliveryOrders& out);
   void OnRelayAck(ConnId conn, BroadcastId id, WallTime wall, DeliveryOrders& out);
-  void OnChannelAck(UserId user, ConnId conn, BroadcastId id, WallTime wall, DeliveryOrders& out);
+  // `shown`: by which way the client says that it came first, i.e. what its user was shown; kNone:
+  // it does not say (an earlier version).
+  void OnChannelAck(UserId user, ConnId conn, BroadcastId id, WallTime wall, DeliveryOrders& out,
+                    DeliveryVia shown = DeliveryVia::kNone);
   // Taken back: nobody gets it any more. Who was due is told, when attached again at the latest.
-  void OnRevoked(BroadcastId id, DeliveryOrders& out);
+  void OnRevoked(BroadcastId id, MonoTime now, DeliveryOrders& out);
   // Falls back and expires whatever is due for it.
   void OnTimer(MonoTime now, DeliveryOrders& out);
   std::optional<MonoTime> NextDeadline() const;
@@ -80,13 +91,9 @@ class Delivery {
  private:
   struct Broadcast {
     MonoTime expires;
-    bool expired = false;                     // Lingers for late acknowledgements.
+    bool over = false;        // Sent to nobody any more; lingers for late acknowledgements.
+    bool taken_back = false;  // Then it is over, and lingers for who was not told yet, too.
     absl::flat_hash_map<UserId, bool> users;  // Due; true: delivered.
-  };
-  // Taken back; who was due and has not been told yet.
-  struct TakenBack {
-    MonoTime until;  // The broadcast's own end; nobody cares afterwards.
-    absl::flat_hash_map<UserId, bool> users;
   };
   enum class Udp { kUnknown, kWorks, kFails };
   struct Attachment {
@@ -102,17 +109,16 @@ class Delivery {
 
   void Offer(ConnId conn, Attachment& attachment, BroadcastId id, Broadcast& broadcast,
              MonoTime now, WallTime wall, DeliveryOrders& out);
+  void TellTakenBack(ConnId conn, Attachment& attachment, BroadcastId id, Broadcast& broadcast,
+                     DeliveryOrders& out);
   void PushOutstanding(ConnId conn, Attachment& attachment, DeliveryOrders& out);
   void Settle(Attachment& attachment, BroadcastId id, DeliveryVia via, WallTime wall,
               DeliveryOrders& out);
   void FallBack(MonoTime now, DeliveryOrders& out);
   void Expire(MonoTime now, DeliveryOrders& out);
 
-  void TellTakenBack(UserId user, ConnId conn, MonoTime now, DeliveryOrders& out);
-
   const DeliveryOptions options_;
   std::map<BroadcastId, Broadcast> broadcasts_;
-  std::map<BroadcastId, TakenBack> taken_back_;
   absl::flat_hash_map<ConnId, Attachment> attachments_;
   std::deque<Fallback> fallbacks_;  // In order of time: the delay is the same for all.
   std::multimap<MonoTime, BroadcastId> expiries_;  // Of live ones, then of lingering ones.

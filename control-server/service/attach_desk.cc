@@ -57,9 +57,10 @@ void AttachDesk::ExpireGrace() {
   for (const ActiveUser& gone : board_.ExpireGrace()) requests_.OnLeft(gone.user);
 }
 
-void AttachDesk::OnBroadcastAck(const ChannelPtr& channel, BroadcastId broadcast) {
+void AttachDesk::OnBroadcastAck(const ChannelPtr& channel, BroadcastId broadcast,
+                                DeliveryVia shown) {
   if (!channel->conn || listener_ == nullptr) return;
-  listener_->OnBroadcastAck(channel->caller->user, *channel->conn, broadcast);
+  listener_->OnBroadcastAck(channel->caller->user, *channel->conn, broadcast, shown);
 }
 
 void AttachDesk::OnRelayRestarted() {

@@ -49,7 +49,7 @@ class AttachDesk {
   void Expel(UserId user, EventPtr last, const grpc::Status& status, bool close_connection);
   // Takes those off the list who did not come back in time.
   void ExpireGrace();
-  void OnBroadcastAck(const ChannelPtr& channel, BroadcastId broadcast);
+  void OnBroadcastAck(const ChannelPtr& channel, BroadcastId broadcast, DeliveryVia shown);
   // The relay lost its sessions: gives it fresh ones and tells the clients.
   void OnRelayRestarted();
 

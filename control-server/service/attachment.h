@@ -7,6 +7,7 @@
 
 #include "common/base/id.h"
 #include "common/net/address.h"
+#include "control-server/domain/records.h"
 #include "p2p/v1/peering.pb.h"
 
 namespace p2p::server {
@@ -44,7 +45,9 @@ class AttachmentListener {
   virtual void OnAttached(const Attachment& attachment) = 0;
   // The channel is gone (no grace: that is presence, not delivery).
   virtual void OnDetached(UserId user, ConnId conn) = 0;
-  virtual void OnBroadcastAck(UserId user, ConnId conn, BroadcastId broadcast) = 0;
+  // `shown`: by which way it came first, as the client says; kNone: it does not say.
+  virtual void OnBroadcastAck(UserId user, ConnId conn, BroadcastId broadcast,
+                              DeliveryVia shown) = 0;
 };
 
 }  // namespace p2p::server

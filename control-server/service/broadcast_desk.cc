@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <future>
+#include <iterator>
 
 #include "asio/post.hpp"
 #include "common/base/check.h"
 #include "common/base/log.h"
 #include "common/crypto/hash.h"
 #include "common/wire/broadcast_object.h"
+#include "common/wire/limits.h"
 #include "control-server/service/errors.h"
 
 namespace p2p::server {
@@ -20,6 +22,11 @@ std::array<uint8_t, 32> ContentDigest(const Announcement& announcement) {
   out.U8(announcement.omit_sender ? 1 : 0).Append(announcement.text);
   return crypto::Sha256(out.bytes());
 }
+
+// The longest life of a broadcast: whatever has not ended was sent since then.
+constexpr auto kLongest = std::chrono::seconds(wire::kMaxBroadcastTtlSeconds);
+// Looked through for those taken back at the start.
+constexpr size_t kMaxLookedThrough = 100'000;
 
 std::shared_ptr<const v1::ServerEvent> MakeEvent(const relay::SignedBroadcast& broadcast) {
   auto event = std::make_shared<v1::ServerEvent>();
@@ -62,6 +69,10 @@ absl::Status BroadcastDesk::Restore() {
       [wall](Store& store) -> Loaded {
         std::vector<Saved> out;
         P2P_ASSIGN_OR_RETURN(auto records, store.ListLiveBroadcasts(wall));
+        P2P_ASSIGN_OR_RETURN(const auto recent, store.ListBroadcasts(std::nullopt, wall - kLongest,
+                                                                     kMaxLookedThrough));
+        std::copy_if(recent.begin(), recent.end(), std::back_inserter(records),
+                     [wall](const auto& r) { return r.revoked && wall < r.expires_at; });
         for (BroadcastRecord& record : records) {
           P2P_ASSIGN_OR_RETURN(auto rows, store.ListDeliveries(record.id));
           out.push_back({std::move(record), std::move(rows)});
@@ -75,8 +86,15 @@ absl::Status BroadcastDesk::Restore() {
     // A wall clock that was set back must not lengthen a life beyond what it ever was.
     const Duration left = std::min<Duration>(saved.record.expires_at - wall,
                                              saved.record.expires_at - saved.record.sent_at);
-    Adopt(saved.record, now + left);
-    delivery_.Restore(saved.record.id, now + left, saved.rows);
+    const BroadcastId id = saved.record.id;
+    if (saved.record.revoked) {
+      ++live_of_sender_[saved.record.sender];
+      live_[id] = {nullptr, saved.record.sender, now + left, nullptr};
+      delivery_.RestoreTakenBack(id, now + left, saved.rows);
+    } else {
+      Adopt(saved.record, now + left);
+      delivery_.Restore(id, now + left, saved.rows);
+    }
   }
   Rearm();
   return absl::OkStatus();
@@ -234,9 +252,10 @@ void BroadcastDesk::OnDetached(UserId, ConnId conn) {
   delivery_.OnDetached(conn);
 }
 
-void BroadcastDesk::OnBroadcastAck(UserId user, ConnId conn, BroadcastId broadcast) {
+void BroadcastDesk::OnBroadcastAck(UserId user, ConnId conn, BroadcastId broadcast,
+                                   DeliveryVia shown) {
   DeliveryOrders orders;
-  delivery_.OnChannelAck(user, conn, broadcast, clock_.Wall(), orders);
+  delivery_.OnChannelAck(user, conn, broadcast, clock_.Wall(), orders, shown);
   CarryOut(std::move(orders));
 }
 
@@ -254,7 +273,9 @@ void BroadcastDesk::OnReachable(ConnId session, bool reachable) {
 
 void BroadcastDesk::OnRelayRestarted() {
   if (relay_ == nullptr) return;
-  for (const auto& [id, live] : live_) relay_->AddBroadcast(live.signed_broadcast, live.expires);
+  for (const auto& [id, live] : live_) {
+    if (live.signed_broadcast != nullptr) relay_->AddBroadcast(live.signed_broadcast, live.expires);
+  }
   DeliveryOrders orders;
   delivery_.OnRelayRestarted(clock_.Mono(), orders);
   CarryOut(std::move(orders));
@@ -292,7 +313,7 @@ void BroadcastDesk::Withdraw(BroadcastId id, absl::AnyInvocable<void()> then) {
 
 void BroadcastDesk::OnRevoked(BroadcastId id) {
   DeliveryOrders orders;
-  delivery_.OnRevoked(id, orders);
+  delivery_.OnRevoked(id, clock_.Mono(), orders);
   CarryOut(std::move(orders));
 }
 
@@ -310,8 +331,9 @@ void BroadcastDesk::CarryOut(DeliveryOrders orders) {
     relay_->QueueForAll(std::move(sessions), id);
   }
   for (const auto& [conn, id] : orders.channel) PushOnChannel(conn, id);
-  TellTakenBack(orders.taken_back);
+  for (const BroadcastId& id : orders.withdrawn) TakeFromRelay(id);
   for (const BroadcastId& id : orders.expired) Forget(id);
+  TellTakenBack(orders.taken_back);
   Rearm();
 }
 
@@ -319,6 +341,7 @@ void BroadcastDesk::PushOnChannel(ConnId conn, BroadcastId id) {
   const auto channel = channels_.find(conn);
   const auto live = live_.find(id);
   if (channel == channels_.end() || live == live_.end()) return;
+  if (live->second.signed_broadcast == nullptr) return;
   if (live->second.event == nullptr) live->second.event = MakeEvent(*live->second.signed_broadcast);
   // False: the channel is closed or being cut; a new attachment starts anew.
   (void)channel->second->PushShared(live->second.event);
@@ -339,14 +362,22 @@ void BroadcastDesk::TellTakenBack(const std::vector<DeliveryOrders::Send>& to) {
   }
 }
 
+void BroadcastDesk::TakeFromRelay(BroadcastId id) {
+  const auto it = live_.find(id);
+  if (it == live_.end() || it->second.signed_broadcast == nullptr) return;
+  live_bytes_ -= it->second.signed_broadcast->text.size();
+  it->second.signed_broadcast.reset();
+  it->second.event.reset();
+  if (relay_ != nullptr) relay_->RemoveBroadcast(id);
+}
+
 void BroadcastDesk::Forget(BroadcastId id) {
+  TakeFromRelay(id);
   const auto it = live_.find(id);
   if (it == live_.end()) return;
-  live_bytes_ -= it->second.signed_broadcast->text.size();
   const auto own = live_of_sender_.find(it->second.sender);
   if (--own->second == 0) live_of_sender_.erase(own);
   live_.erase(it);
-  if (relay_ != nullptr) relay_->RemoveBroadcast(id);
 }
 
 void BroadcastDesk::Rearm() {

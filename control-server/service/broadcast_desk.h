@@ -44,7 +44,8 @@ struct Published {
   WallTime expires_at;
 };
 
-// Bounds of what is kept in memory for broadcasts that are live.
+// Bounds of what is kept in memory for broadcasts that are live. One that is taken back keeps its
+// place, but not its bytes, until its own end: so long somebody is to be told.
 struct BroadcastLimits {
   size_t live = 4096;
   size_t live_per_sender = 1024;
@@ -66,7 +67,8 @@ class BroadcastDesk final : public AttachmentListener, public relay::RelayEvents
                 const crypto::SigningKey& broadcast_key, const Clock& clock, Random& random,
                 const config::Timing& timing, BroadcastLimits limits = {});
 
-  // Loads live broadcasts and their ledger. Blocks on the store; before the hub thread runs.
+  // Loads the broadcasts whose end has not come, those taken back among them, and their ledger.
+  // Blocks on the store; before the hub thread runs.
   absl::Status Restore();
 
   // Any thread. `done` is called on the hub thread: OK once the broadcast is durable.
@@ -94,7 +96,7 @@ class BroadcastDesk final : public AttachmentListener, public relay::RelayEvents
   // AttachmentListener.
   void OnAttached(const Attachment& attachment) override;
   void OnDetached(UserId user, ConnId conn) override;
-  void OnBroadcastAck(UserId user, ConnId conn, BroadcastId broadcast) override;
+  void OnBroadcastAck(UserId user, ConnId conn, BroadcastId broadcast, DeliveryVia shown) override;
 
   // relay::RelayEvents, through HubRelayEvents.
   void OnDelivered(ConnId session, BroadcastId broadcast) override;
@@ -109,7 +111,7 @@ class BroadcastDesk final : public AttachmentListener, public relay::RelayEvents
 
  private:
   struct Live {
-    relay::SignedBroadcastPtr signed_broadcast;
+    relay::SignedBroadcastPtr signed_broadcast;  // Null: it was taken back.
     UserId sender;
     MonoTime expires;
     std::shared_ptr<const v1::ServerEvent> event;  // Made when a channel first needs it.
@@ -137,6 +139,7 @@ class BroadcastDesk final : public AttachmentListener, public relay::RelayEvents
   void PushOnChannel(ConnId conn, BroadcastId id);
   // `to` is about one broadcast.
   void TellTakenBack(const std::vector<DeliveryOrders::Send>& to);
+  void TakeFromRelay(BroadcastId id);
   void Forget(BroadcastId id);
   void Rearm();
 

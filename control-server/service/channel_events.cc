@@ -104,6 +104,12 @@ EventPtr RejectedEvent(const std::string& request_id, const std::string& message
   return event;
 }
 
+DeliveryVia ShownVia(const v1::BroadcastAck& ack) {
+  if (ack.via() == v1::BroadcastAck::UDP) return DeliveryVia::kUdp;
+  if (ack.via() == v1::BroadcastAck::CHANNEL) return DeliveryVia::kChannel;
+  return DeliveryVia::kNone;
+}
+
 grpc::Status PenaltyStatus(const PenaltyBook::Penalty& penalty) {
   return WithErrorInfo(grpc::StatusCode::PERMISSION_DENIED, penalty.reason, "PENALTY",
                        {{"reason", penalty.reason},

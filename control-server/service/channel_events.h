@@ -27,6 +27,9 @@ EventPtr DetachedEvent(v1::Detached::Reason reason, const std::string& message);
 // `request_id` as the client wrote it; cut when it cannot be one.
 EventPtr RejectedEvent(const std::string& request_id, const std::string& message);
 
+// By which way the broadcast came first, as the client says; kNone: it does not.
+DeliveryVia ShownVia(const v1::BroadcastAck& ack);
+
 // PERMISSION_DENIED with ErrorInfo: reason PENALTY; metadata reason, start, end (RFC 3339),
 // next_step.
 grpc::Status PenaltyStatus(const PenaltyBook::Penalty& penalty);

@@ -215,7 +215,7 @@ void Hub::DispatchAttached(const ChannelPtr& channel, const v1::ClientEvent& eve
       return requests_.Cancel(*client, event.cancel());
     case v1::ClientEvent::kBroadcastAck:
       if (const auto id = BroadcastId::FromHex(event.broadcast_ack().broadcast_id())) {
-        return attachments_.OnBroadcastAck(channel, *id);
+        return attachments_.OnBroadcastAck(channel, *id, ShownVia(event.broadcast_ack()));
       }
       break;
     case v1::ClientEvent::kIntroductionAck:

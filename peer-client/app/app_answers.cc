@@ -238,10 +238,10 @@ void AppModel::OnChannelEvent(const ChannelEvent& channel_event, Now now) {
           },
           [&](const event::Broadcast& broadcast) {
             const auto status = context_.broadcasts.OnChannelBroadcast(broadcast);
-            if (status.ok()) return context_.control.AckBroadcast(broadcast.id);
+            if (status.ok()) return AckBroadcast(broadcast.id);
             Error(status.code(), absl::StrCat("broadcast: ", status.message()));
           },
-          [&](const event::BroadcastRevoked& revoked) { context_.broadcasts.OnRevoked(revoked); },
+          [&](const event::BroadcastRevoked& revoked) { TakeBackAndSayWhetherItWasHere(revoked); },
           [&](const event::Detached& detached) { session_.OnDetached(detached); },
           [&](const event::Rejected& rejected) {
             requests_.Close(rejected.request_id);
@@ -265,6 +265,15 @@ void AppModel::OnAttached(const event::Attached& attached, Now now) {
 WallTime AppModel::ServerTime(Now now) const {
   if (server_time_ == WallTime{}) return now.wall;
   return server_time_ + std::chrono::duration_cast<WallTime::duration>(now.mono - attached_at_);
+}
+
+// Who has it says so: his acknowledgement may have been lost.
+void AppModel::TakeBackAndSayWhetherItWasHere(const event::BroadcastRevoked& revoked) {
+  if (context_.broadcasts.OnRevoked(revoked)) AckBroadcast(revoked.id);
+}
+
+void AppModel::AckBroadcast(const std::string& id) {
+  context_.control.AckBroadcast(id, context_.broadcasts.Via(id));
 }
 
 void AppModel::OnChannelEnd(const CallError& error, Now now) {

@@ -92,6 +92,8 @@ class AppModel {
   void Fail(const CallError& error, Now now);
   void LoseCurrent(const CallError& error, Now now);
   void AfterSessionChange(Now now);
+  void TakeBackAndSayWhetherItWasHere(const event::BroadcastRevoked& revoked);
+  void AckBroadcast(const std::string& id);
   void Error(absl::StatusCode code, std::string message);
   void FinishIfDone();
 

@@ -12,6 +12,7 @@
 #include "common/base/bytes.h"
 #include "common/base/secret.h"
 #include "common/base/time.h"
+#include "peer-client/app/broadcast_via.h"
 #include "peer-client/app/output.h"
 
 namespace p2p::client {
@@ -189,7 +190,8 @@ class ControlPort {
   virtual void Deny(const std::string& request_id) = 0;
   virtual void Cancel(const std::string& request_id) = 0;
   virtual void AckIntroduction(const std::string& request_id) = 0;
-  virtual void AckBroadcast(const std::string& broadcast_id) = 0;
+  // `via`: by which way it came; nullopt: that is not known.
+  virtual void AckBroadcast(const std::string& broadcast_id, std::optional<BroadcastVia> via) = 0;
 };
 
 }  // namespace p2p::client

@@ -82,8 +82,11 @@ class BroadcastPort {
   virtual void RelayRestarted(const event::RelayRestarted& restarted) = 0;
   // Verifies and journals. OK: acknowledge it on the channel.
   virtual absl::Status OnChannelBroadcast(const event::Broadcast& broadcast) = 0;
-  // Taken back: says so of what was shown.
-  virtual void OnRevoked(const event::BroadcastRevoked& revoked) = 0;
+  // Taken back: says so of what was shown, and shows it never from here on. True: it is on disk
+  // here: acknowledge it on the channel, however often this comes.
+  virtual bool OnRevoked(const event::BroadcastRevoked& revoked) = 0;
+  // By which way it came; nullopt: that is not known.
+  virtual std::optional<BroadcastVia> Via(const std::string& id) = 0;
   virtual void Detach() = 0;
   virtual UdpPath Udp() = 0;
 };

@@ -6,6 +6,23 @@
 #include "common/wire/broadcast_object.h"
 
 namespace p2p::client {
+namespace {
+
+BroadcastVia ToVia(uint8_t journalled) {
+  return journalled == static_cast<uint8_t>(BroadcastVia::kChannel) ? BroadcastVia::kChannel
+                                                                    : BroadcastVia::kUdp;
+}
+
+BroadcastMessage ToMessage(BroadcastJournal::Entry entry) {
+  return {.id = entry.id,
+          .sender_name = std::move(entry.sender_name),
+          .sent_at = entry.sent_at,
+          .expires_at = entry.expires_at,
+          .text = std::move(entry.text),
+          .via = ToVia(entry.via)};
+}
+
+}  // namespace
 
 absl::string_view BroadcastViaName(BroadcastVia via) {
   switch (via) {
@@ -70,18 +87,27 @@ absl::StatusOr<std::vector<BroadcastMessage>> BroadcastInbox::Commit(WallTime wa
   return std::exchange(accepted_, {});
 }
 
+std::optional<BroadcastVia> BroadcastInbox::Via(BroadcastId id) const {
+  const auto via = journal_.Via(id);
+  if (!via) return std::nullopt;
+  return ToVia(*via);
+}
+
+std::optional<BroadcastMessage> BroadcastInbox::TakeBack(BroadcastId id, WallTime wall) {
+  std::erase_if(accepted_, [&](const BroadcastMessage& message) { return message.id == id; });
+  // It was sent before now, so it ends before this.
+  const auto life = std::chrono::duration_cast<WallTime::duration>(retention_);
+  auto seen = journal_.TakeBack(id, ServerTime(wall) + life);
+  (void)journal_.Compact(ServerTime(wall), JournalKeep(retention_));  // As above.
+  if (!seen) return std::nullopt;
+  return ToMessage(*std::move(seen));
+}
+
 std::vector<BroadcastMessage> BroadcastInbox::TakeUnshown() {
   std::vector<BroadcastMessage> out;
   for (BroadcastJournal::Entry& entry : journal_.TakeUnshown()) {
-    out.push_back({.id = entry.id,
-                   .sender_name = std::move(entry.sender_name),
-                   .sent_at = entry.sent_at,
-                   .expires_at = entry.expires_at,
-                   .text = std::move(entry.text),
-                   .via = entry.via == static_cast<uint8_t>(BroadcastVia::kChannel)
-                              ? BroadcastVia::kChannel
-                              : BroadcastVia::kUdp,
-                   .replayed = true});
+    out.push_back(ToMessage(std::move(entry)));
+    out.back().replayed = true;
   }
   return out;
 }

@@ -36,6 +36,10 @@ class BroadcastInbox {
 
   std::vector<BroadcastMessage> TakeUnshown();
   absl::Status MarkShown(BroadcastId id) { return journal_.MarkShown(id); }
+  std::optional<BroadcastVia> Via(BroadcastId id) const;
+  // Nothing of it is shown any more: should it still come it is a duplicate, and never durable.
+  // Returns what was shown of it, the first time.
+  std::optional<BroadcastMessage> TakeBack(BroadcastId id, WallTime wall);
   const absl::Status& journal_status() const { return status_; }
 
  private:

@@ -72,7 +72,16 @@ class Receiver final : public BroadcastReceiver, private ReceiverCore::Inbox {
     }
     Pump();
     if (journal_->Find(id) == BroadcastJournal::State::kDurable) return absl::OkStatus();
+    if (journal_->IsTakenBack(id)) return absl::FailedPreconditionError("it was taken back");
     return absl::UnavailableError("the broadcast journal cannot be written");
+  }
+
+  std::optional<BroadcastVia> Via(BroadcastId id) const override { return inbox_.Via(id); }
+
+  std::optional<BroadcastMessage> TakeBack(BroadcastId id, bool& has) override {
+    auto shown = inbox_.TakeBack(id, clock_.Wall());
+    has = inbox_.Find(id) == BroadcastJournal::State::kDurable;
+    return shown;
   }
 
   void MarkShown(BroadcastId id) override {

@@ -13,6 +13,7 @@
 #include "common/base/secret.h"
 #include "common/config/timing.h"
 #include "common/net/address.h"
+#include "peer-client/app/broadcast_via.h"
 
 namespace asio {
 class io_context;
@@ -20,7 +21,6 @@ class io_context;
 
 namespace p2p::client {
 
-enum class BroadcastVia : uint8_t { kUdp = 0, kChannel = 1 };
 absl::string_view BroadcastViaName(BroadcastVia via);  // "udp", "channel": the words of --jsonl.
 
 // Verified and durable. Texts are untrusted: render them.
@@ -95,6 +95,12 @@ class BroadcastReceiver {
   // signature or malformed object, Unavailable when the journal failed.
   virtual absl::Status OnChannelBroadcast(BroadcastId id, ByteView signed_object,
                                           ByteView signature, absl::string_view text) = 0;
+  // By which way it came; nullopt: it is not known (any more).
+  virtual std::optional<BroadcastVia> Via(BroadcastId id) const = 0;
+  // Taken back: it is never shown from here on, should it still arrive. What was shown is returned,
+  // the first time, with the beginning of its text. True in `has`: it is on disk here, so that
+  // BroadcastAck is to be sent; else it is never acknowledged.
+  virtual std::optional<BroadcastMessage> TakeBack(BroadcastId id, bool& has) = 0;
   // The line left the program. Not fsynced: after a crash it may be emitted once more, as replayed.
   virtual void MarkShown(BroadcastId id) = 0;
 };

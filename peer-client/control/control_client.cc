@@ -532,9 +532,13 @@ void ControlClient::AckIntroduction(const std::string& request_id) {
   impl_->Send(std::move(event));
 }
 
-void ControlClient::AckBroadcast(const std::string& broadcast_id) {
+void ControlClient::AckBroadcast(const std::string& broadcast_id, std::optional<BroadcastVia> via) {
   v1::ClientEvent event;
   event.mutable_broadcast_ack()->set_broadcast_id(broadcast_id);
+  if (via) {
+    event.mutable_broadcast_ack()->set_via(*via == BroadcastVia::kUdp ? v1::BroadcastAck::UDP
+                                                                      : v1::BroadcastAck::CHANNEL);
+  }
   impl_->Send(std::move(event));
 }
 

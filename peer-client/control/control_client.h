@@ -84,7 +84,7 @@ class ControlClient final : public ControlPort {
   void Deny(const std::string& request_id) override;
   void Cancel(const std::string& request_id) override;
   void AckIntroduction(const std::string& request_id) override;
-  void AckBroadcast(const std::string& broadcast_id) override;
+  void AckBroadcast(const std::string& broadcast_id, std::optional<BroadcastVia> via) override;
 
  private:
   class Impl;

@@ -54,7 +54,10 @@ class FakeControl final : public ControlPort {
   void Deny(const std::string& id) override { calls.push_back("deny " + id); }
   void Cancel(const std::string& id) override { calls.push_back("cancel " + id); }
   void AckIntroduction(const std::string& id) override { calls.push_back("ack-intro " + id); }
-  void AckBroadcast(const std::string& id) override { calls.push_back("ack-broadcast " + id); }
+  void AckBroadcast(const std::string& id, std::optional<BroadcastVia> via) override {
+    calls.push_back("ack-broadcast " + id);
+    if (via) calls.back() += *via == BroadcastVia::kUdp ? " udp" : " channel";
+  }
 
   std::vector<std::string> calls, keys;
   std::string token;
@@ -165,13 +168,16 @@ class FakeBroadcasts final : public BroadcastPort {
  public:
   void Attach(const event::Attached&, const Session&) override { ++attached; }
   void RelayRestarted(const event::RelayRestarted&) override {}
-  void OnRevoked(const event::BroadcastRevoked&) override {}
+  bool OnRevoked(const event::BroadcastRevoked&) override { return has; }
+  std::optional<BroadcastVia> Via(const std::string&) override { return via; }
   absl::Status OnChannelBroadcast(const event::Broadcast&) override { return verdict; }
   void Detach() override { ++detached; }
   UdpPath Udp() override { return udp; }
   UdpPath udp = UdpPath::kWorks;
   int attached = 0, detached = 0;
   absl::Status verdict;
+  std::optional<BroadcastVia> via;
+  bool has = false;
 };
 
 class FakeState final : public StatePort {

@@ -348,6 +348,48 @@ TEST_F(RevokeTest, WhoDoesNotHaveItNeverGetsIt) {
   EXPECT_EQ(Report(sent.broadcast_id()).deliveries(0).state(), v1::DELIVERY_EXPIRED);
 }
 
+TEST_F(RevokeTest, WhoWasAwayHearsOfItAlsoAfterARestart) {
+  const auto bob = process_->Attach(bob_);
+  const auto here = Sent(Text("taken back by a running server"));
+  const auto stopped = Sent(Text("taken back while it was stopped"));
+  process_->OnHub([&] { process_->desk().OnDetached(bob_.id, bob.conn); });
+  ASSERT_TRUE(Revoke(alice_token_, here.broadcast_id()).ok());
+  process_.reset();
+  ASSERT_TRUE(store_.RevokeBroadcast(IdOf(stopped)).ok());
+  clock_.Advance(20min);
+  Start();
+  LogIn();
+  const auto back = process_->Attach(bob_);
+  std::set<std::string> told;
+  for (const auto& event : back.channel->events()) {
+    told.insert(event->broadcast_revoked().broadcast_id());
+  }
+  EXPECT_EQ(told, (std::set<std::string>{here.broadcast_id(), stopped.broadcast_id()}));
+  EXPECT_THAT(process_->relay().queued(), IsEmpty());
+  // His answer that he has one of them counts.
+  process_->OnHub([&] {
+    process_->desk().OnBroadcastAck(bob_.id, back.conn, IdOf(stopped), DeliveryVia::kUdp);
+  });
+  EXPECT_EQ(Report(stopped.broadcast_id()).deliveries(0).state(), v1::DELIVERED_UDP);
+  EXPECT_EQ(Report(here.broadcast_id()).deliveries(0).state(), v1::DELIVERY_EXPIRED);
+  clock_.Advance(10min);
+  Restart();
+  EXPECT_THAT(process_->Attach(bob_).channel->events(), IsEmpty());
+}
+
+TEST_F(RevokeTest, ItsPlaceIsTakenUntilItsOwnEndAlsoAfterARestart) {
+  limits_ = {.live_per_sender = 1};
+  Restart();
+  const auto sent = Sent(Text("one"));
+  ASSERT_TRUE(Revoke(alice_token_, sent.broadcast_id()).ok());
+  EXPECT_EQ(Broadcast(Text("two")).error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  Restart();
+  EXPECT_EQ(Broadcast(Text("two")).error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  clock_.Advance(30min);
+  process_->OnHub([&] { process_->desk().Tick(); });
+  EXPECT_TRUE(Broadcast(Text("two")).ok());
+}
+
 TEST_F(RevokeTest, TwiceIsAsGoodAsOnceAlsoAfterARestart) {
   const auto sent = Sent(Text("hello"));
   ASSERT_TRUE(Revoke(alice_token_, sent.broadcast_id()).ok());
@@ -425,7 +467,9 @@ TEST_F(BroadcastServiceTest, ChannelCarriesWhatUdpDidNot) {
   EXPECT_TRUE(crypto::VerifySignature(key_.public_key(),
                                       AsBytes(events[0]->broadcast().signed_object()),
                                       AsBytes(events[0]->broadcast().signature())));
-  process_->OnHub([&] { process_->desk().OnBroadcastAck(bob_.id, bob.conn, IdOf(response)); });
+  process_->OnHub([&] {
+    process_->desk().OnBroadcastAck(bob_.id, bob.conn, IdOf(response), DeliveryVia::kNone);
+  });
   EXPECT_EQ(Report(response.broadcast_id()).deliveries(0).state(), v1::DELIVERED_CHANNEL);
 }
 

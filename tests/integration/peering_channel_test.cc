@@ -301,7 +301,7 @@ class SinkKeeper final : public AttachmentListener {
     sink_ = attachment.channel;
   }
   void OnDetached(UserId, ConnId) override {}
-  void OnBroadcastAck(UserId, ConnId, BroadcastId) override {}
+  void OnBroadcastAck(UserId, ConnId, BroadcastId, DeliveryVia) override {}
   std::shared_ptr<ChannelSink> sink() {
     MutexLock lock(mu_);
     return sink_;

@@ -50,7 +50,7 @@ class RecordingListener final : public AttachmentListener {
     Note("attached " + attachment.username);
   }
   void OnDetached(UserId, ConnId) override { Note("detached"); }
-  void OnBroadcastAck(UserId, ConnId, BroadcastId broadcast) override {
+  void OnBroadcastAck(UserId, ConnId, BroadcastId broadcast, DeliveryVia) override {
     Note("ack " + broadcast.Hex());
   }
   std::vector<std::string> notes();

@@ -46,6 +46,33 @@ TEST_F(RelayUdpTest, FiftyClientsGetEverythingExactlyOnceWithoutRepeats) {
   EXPECT_LE(static_cast<double>(Count(relay::RelayCount::kFragmentsOut)), 1.05 * fragments);
 }
 
+TEST_F(RelayUdpTest, TakenBackWhileItsDatagramsAreOnTheirWayItIsNeitherShownNorCounted) {
+  StartRelay("127.0.0.1:0");
+  std::vector<std::unique_ptr<TestClient>> clients;
+  for (const char* name : {"told first", "told later"}) {
+    clients.push_back(NewClient(name));
+    clients.back()->Attach(*worker_, worker_->address());
+  }
+  ASSERT_TRUE(RunUntil([&] { return events_.Reachable() == 2; }));
+  const auto oops = MakeBroadcast("oops", random_);
+  bool has = true;
+  EXPECT_FALSE(clients[0]->receiver().TakeBack(oops->id, has));
+  EXPECT_FALSE(has);
+  Publish(oops, clients);  // A relay that was not told yet.
+  const auto mark = MakeBroadcast("mark", random_);
+  Publish(mark, clients);
+  ASSERT_TRUE(RunUntil([&] { return events_.DeliveredPairs() == 3; }));
+  const auto shown = clients[1]->receiver().TakeBack(oops->id, has);
+  ASSERT_TRUE(shown);
+  EXPECT_TRUE(has);
+  EXPECT_EQ(clients[1]->receiver().Via(oops->id), client::BroadcastVia::kUdp);
+  // It is sent again and again; nothing comes of it.
+  const uint64_t fragments = Count(relay::RelayCount::kFragmentsOut);
+  ASSERT_TRUE(RunUntil([&] { return Count(relay::RelayCount::kFragmentsOut) >= fragments + 3; }));
+  EXPECT_THAT(clients[0]->Texts(), ElementsAre("mark"));
+  EXPECT_EQ(events_.DeliveredPairs(), 3u);
+}
+
 TEST_F(RelayUdpTest, WildcardSocketAnswersFromTheAddressThatWasAsked) {
   StartRelay("[::]:0");
   std::vector<std::unique_ptr<TestClient>> clients;

@@ -302,6 +302,21 @@ TEST(BroadcastTest, FromTheChannelItIsAcknowledgedOnlyWhenJournalled) {
   world.broadcasts.verdict = absl::OkStatus();
   world.model->OnChannelEvent(event::Broadcast{"b1", {}, {}, "x"}, world.now());
   EXPECT_THAT(world.control.calls, ElementsAre("ack-broadcast b1"));
+  world.control.calls.clear();
+  world.broadcasts.via = BroadcastVia::kUdp;  // It was shown before the channel brought it.
+  world.model->OnChannelEvent(event::Broadcast{"b1", {}, {}, "x"}, world.now());
+  EXPECT_THAT(world.control.calls, ElementsAre("ack-broadcast b1 udp"));
+}
+
+TEST(BroadcastTest, OneThatWasTakenBackIsAcknowledgedOnlyByWhoHasIt) {
+  ClientWorld world;
+  world.LogIn();
+  world.model->OnChannelEvent(event::BroadcastRevoked{"b1"}, world.now());
+  EXPECT_THAT(world.control.calls, IsEmpty());
+  world.broadcasts.has = true;
+  world.broadcasts.via = BroadcastVia::kChannel;
+  world.model->OnChannelEvent(event::BroadcastRevoked{"b1"}, world.now());
+  EXPECT_THAT(world.control.calls, ElementsAre("ack-broadcast b1 channel"));
 }
 
 TEST(LimitTest, ALimitedCallWaitsAsLongAsToldAndRepeatsByItself) {

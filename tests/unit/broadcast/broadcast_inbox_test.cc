@@ -93,6 +93,37 @@ TEST_F(BroadcastInboxTest, ReplayOfWhatMayBeForgottenIsRefused) {
   EXPECT_EQ(Accept(Make(3, "old")), Verdict::kStale);
 }
 
+TEST_F(BroadcastInboxTest, TakenBackBeforeItCameIsNeverShownNorAcknowledged) {
+  const Signed s = Make(1, "oops");
+  EXPECT_FALSE(inbox_.TakeBack(s.id, kNow));
+  EXPECT_EQ(Accept(s), Verdict::kDuplicate);
+  EXPECT_TRUE(inbox_.Commit(kNow)->empty());
+  EXPECT_NE(inbox_.Find(s.id), BroadcastJournal::State::kDurable);
+  EXPECT_TRUE(inbox_.Newest(10).empty()) << "a relay must not hear that it is here";
+  // Nor after a restart, as long as it can come at all.
+  journal_ = *BroadcastJournal::Open(storage_, "j", kNow + std::chrono::minutes(29), 1h);
+  BroadcastInbox later(*journal_);
+  later.SetServer(key_.public_key(), 30min, Duration(0));
+  EXPECT_EQ(later.Accept(s.id, s.object, s.signature, AsBytes(s.text), BroadcastVia::kUdp,
+                         kNow + std::chrono::minutes(29)),
+            Verdict::kDuplicate);
+}
+
+TEST_F(BroadcastInboxTest, WhatWasShownIsReturnedOnceWithTheWayItCame) {
+  const Signed s = Make(1, "oops");
+  ASSERT_EQ(Accept(s), Verdict::kNew);
+  ASSERT_TRUE(inbox_.Commit(kNow).ok());
+  ASSERT_TRUE(inbox_.MarkShown(s.id).ok());
+  EXPECT_EQ(inbox_.Via(s.id), BroadcastVia::kUdp);
+  EXPECT_EQ(inbox_.Via(Make(2, "x").id), std::nullopt);
+  const auto shown = inbox_.TakeBack(s.id, kNow);
+  ASSERT_TRUE(shown);
+  EXPECT_EQ(shown->sender_name, "bob");
+  EXPECT_EQ(shown->text, "oops");
+  EXPECT_FALSE(inbox_.TakeBack(s.id, kNow));
+  EXPECT_EQ(inbox_.Find(s.id), BroadcastJournal::State::kDurable);
+}
+
 TEST_F(BroadcastInboxTest, NothingIsShownWhenTheDiskFails) {
   ASSERT_EQ(Accept(Make(1, "a")), Verdict::kNew);
   storage_.error = absl::ResourceExhaustedError("full");

@@ -39,8 +39,13 @@ class Story : public ::testing::Test {
   void UdpAck(ConnId conn, BroadcastId id) {
     Step([&](auto& out) { delivery_->OnRelayAck(conn, id, wall(), out); });
   }
-  void ChannelAck(UserId user, ConnId conn, BroadcastId id) {
-    Step([&](auto& out) { delivery_->OnChannelAck(user, conn, id, wall(), out); });
+  void ChannelAck(UserId user, ConnId conn, BroadcastId id,
+                  DeliveryVia shown = DeliveryVia::kNone) {
+    Step([&](auto& out) { delivery_->OnChannelAck(user, conn, id, wall(), out, shown); });
+  }
+  void TakeBack(BroadcastId id) {
+    taken_back_.insert(id);
+    Step([&](auto& out) { delivery_->OnRevoked(id, now_, out); });
   }
   void Reachable(ConnId conn, bool reachable) {
     Step([&](auto& out) { delivery_->OnReachable(conn, reachable, out); });
@@ -68,7 +73,11 @@ class Story : public ::testing::Test {
       for (const auto& [key, row] : ledger_) {
         if (key.first == id) rows.push_back(row);
       }
-      delivery_->Restore(id, expires, rows);
+      if (taken_back_.contains(id)) {
+        delivery_->RestoreTakenBack(id, expires, rows);
+      } else {
+        delivery_->Restore(id, expires, rows);
+      }
     }
   }
   const DeliveryRecord* Row(BroadcastId id, UserId user) const {
@@ -96,6 +105,7 @@ class Story : public ::testing::Test {
     append(orders_.channel, out.channel);
     append(orders_.due, out.due);
     append(orders_.delivered, out.delivered);
+    append(orders_.withdrawn, out.withdrawn);
     append(orders_.expired, out.expired);
     append(orders_.taken_back, out.taken_back);
     for (const auto& row : out.due) {
@@ -117,6 +127,7 @@ class Story : public ::testing::Test {
   DeliveryOrders orders_;  // Of the last step.
   std::map<std::pair<BroadcastId, UserId>, DeliveryRecord> ledger_;
   std::map<BroadcastId, MonoTime> expires_;
+  std::set<BroadcastId> taken_back_;
 };
 
 class DeliveryTest : public Story {};
@@ -243,6 +254,20 @@ TEST_F(DeliveryTest, AckOverTheChannelOfWhatCameByDatagramCountsAsUdp) {
   EXPECT_EQ(Row(hello, bob)->via, DeliveryVia::kUdp);
 }
 
+TEST_F(DeliveryTest, WhatTheClientSaysOfTheWayIsWhatTheLedgerSays) {
+  const UserId bob = User(), carol = User();
+  const ConnId b = Attach(bob), c = Attach(carol);
+  const BroadcastId hello = Broadcast();
+  Advance(10s);  // Pushed on both channels, too; his datagram was shown, and its DONE lost.
+  ChannelAck(bob, b, hello, DeliveryVia::kUdp);
+  EXPECT_EQ(Row(hello, bob)->via, DeliveryVia::kUdp);
+  // Hers came over the channel of an earlier attachment, and that acknowledgement was lost.
+  delivery_->OnDetached(c);
+  const ConnId again = Attach(carol);
+  ChannelAck(carol, again, hello, DeliveryVia::kChannel);
+  EXPECT_EQ(Row(hello, carol)->via, DeliveryVia::kChannel);
+}
+
 TEST_F(DeliveryTest, AcksCountOnlyForWhatWasQueuedThere) {
   const UserId alice = User(), bob = User();
   const ConnId a = Attach(alice), b = Attach(bob);
@@ -341,38 +366,100 @@ TEST_F(DeliveryTest, RelayIsFedAgainBroadcastByBroadcast) {
   }
 }
 
-TEST_F(DeliveryTest, RevokedIsNeitherSentNorAcknowledgedAnyMore) {
+TEST_F(DeliveryTest, TakenBackIsSentToNobodyAnyMore) {
   const UserId bob = User();
   const ConnId b = Attach(bob);
   const BroadcastId hello = Broadcast();
-  Step([&](auto& out) { delivery_->OnRevoked(hello, out); });
-  EXPECT_THAT(orders_.expired, ElementsAre(hello));
+  TakeBack(hello);
+  EXPECT_THAT(orders_.withdrawn, ElementsAre(hello));
   EXPECT_THAT(orders_.taken_back, ElementsAre(Send{b, hello}));
+  EXPECT_FALSE(delivery_->IsLive(hello));
   EXPECT_EQ(delivery_->live(), 0u);
-  UdpAck(b, hello);
-  EXPECT_EQ(Row(hello, bob)->via, DeliveryVia::kNone);
+  TakeBack(hello);
+  EXPECT_THAT(orders_.withdrawn, IsEmpty());
+  EXPECT_THAT(orders_.taken_back, IsEmpty());
   Attach(User());
   EXPECT_THAT(orders_.relay, IsEmpty());
-  Advance(1h);
+  Step([&](auto& out) { delivery_->OnRelayRestarted(now_, out); });
+  EXPECT_THAT(orders_.relay, IsEmpty());
+  Reachable(b, false);
+  EXPECT_THAT(orders_.channel, IsEmpty());
+  Advance(30min - 1ms);
   EXPECT_THAT(orders_.channel, IsEmpty());
   EXPECT_THAT(orders_.expired, IsEmpty());
+  Advance(1ms);
+  EXPECT_THAT(orders_.expired, ElementsAre(hello));
+  EXPECT_FALSE(delivery_->NextDeadline());
 }
 
-TEST_F(DeliveryTest, WhoWasAwayWhenItWasTakenBackHearsItOnceWhenHeIsBack) {
+TEST_F(DeliveryTest, WhoHadItWhenItWasTakenBackIsCountedHoweverHeSaysSo) {
+  const UserId alice = User(), bob = User(), carol = User(), dave = User();
+  const ConnId a = Attach(alice), b = Attach(bob);
+  Attach(carol);
+  const ConnId d = Attach(dave);
+  const BroadcastId hello = Broadcast();
+  delivery_->OnDetached(d);
+  TakeBack(hello);
+  UdpAck(a, hello);  // Was on its way.
+  EXPECT_EQ(Row(hello, alice)->via, DeliveryVia::kUdp);
+  ChannelAck(bob, b, hello, DeliveryVia::kUdp);  // The answer to being told.
+  EXPECT_EQ(Row(hello, bob)->via, DeliveryVia::kUdp);
+  Advance(20min);
+  const ConnId back = Attach(dave);
+  EXPECT_THAT(orders_.taken_back, ElementsAre(Send{back, hello}));
+  ChannelAck(dave, back, hello, DeliveryVia::kChannel);
+  EXPECT_EQ(Row(hello, dave)->via, DeliveryVia::kChannel);
+  EXPECT_EQ(Row(hello, carol)->via, DeliveryVia::kNone);
+}
+
+TEST_F(DeliveryTest, TakenBackInItsLastSecondItStillAwaitsWhatWasOnItsWay) {
+  const UserId bob = User();
+  const ConnId b = Attach(bob);
+  const BroadcastId hello = Broadcast(5s);
+  Advance(4s);
+  TakeBack(hello);
+  Advance(29s);
+  UdpAck(b, hello);
+  EXPECT_EQ(Row(hello, bob)->via, DeliveryVia::kUdp);
+  Advance(1s);
+  EXPECT_FALSE(delivery_->NextDeadline());
+}
+
+TEST_F(DeliveryTest, WhoWasAwayWhenItWasTakenBackHearsItWheneverHeAttaches) {
   const UserId bob = User(), carol = User();
   const ConnId b = Attach(bob);
   const BroadcastId hello = Broadcast(), hi = Broadcast();
   delivery_->OnDetached(b);
   for (const BroadcastId id : {hello, hi}) {
-    Step([&](auto& out) { delivery_->OnRevoked(id, out); });
+    TakeBack(id);
     EXPECT_THAT(orders_.taken_back, IsEmpty());
   }
   Attach(carol);  // Was never due.
   EXPECT_THAT(orders_.taken_back, IsEmpty());
   const ConnId back = Attach(bob);
   EXPECT_THAT(orders_.taken_back, UnorderedElementsAre(Send{back, hello}, Send{back, hi}));
+  delivery_->OnDetached(back);  // Nobody knows what he still got to read.
+  const ConnId again = Attach(bob);
+  EXPECT_THAT(orders_.taken_back, UnorderedElementsAre(Send{again, hello}, Send{again, hi}));
+}
+
+TEST_F(DeliveryTest, ARestartForgetsNeitherThatItWasTakenBackNorWhoIsToHearOfIt) {
+  const UserId bob = User();
   Attach(bob);
+  const BroadcastId hello = Broadcast();
+  TakeBack(hello);
+  Restart(1min);
+  EXPECT_EQ(delivery_->live(), 0u);
+  Attach(User());
   EXPECT_THAT(orders_.taken_back, IsEmpty());
+  const ConnId b = Attach(bob);
+  EXPECT_THAT(orders_.taken_back, ElementsAre(Send{b, hello}));
+  EXPECT_THAT(orders_.relay, IsEmpty());
+  ChannelAck(bob, b, hello, DeliveryVia::kUdp);
+  EXPECT_EQ(Row(hello, bob)->via, DeliveryVia::kUdp);
+  Advance(29min);
+  EXPECT_THAT(orders_.expired, ElementsAre(hello));
+  EXPECT_FALSE(delivery_->NextDeadline());
 }
 
 TEST_F(DeliveryTest, NobodyHearsOfItAfterTheBroadcastsOwnEnd) {
@@ -380,7 +467,7 @@ TEST_F(DeliveryTest, NobodyHearsOfItAfterTheBroadcastsOwnEnd) {
   const ConnId b = Attach(bob);
   const BroadcastId hello = Broadcast();
   delivery_->OnDetached(b);
-  Step([&](auto& out) { delivery_->OnRevoked(hello, out); });
+  TakeBack(hello);
   Advance(31min);
   Attach(bob);
   EXPECT_THAT(orders_.taken_back, IsEmpty());
@@ -409,13 +496,17 @@ TEST_F(DeliveryTest, RandomStoriesKeepTheLedgerTrue) {
     delivery_.emplace(options_);
     ledger_.clear();
     expires_.clear();
+    taken_back_.clear();
     std::vector<UserId> users;
     for (int i = 0; i < 5; ++i) users.push_back(User());
     std::map<UserId, ConnId> present;
     std::vector<BroadcastId> sent;
     for (int step = 0; step < 100; ++step) {
       const UserId user = users[dice.Below(users.size())];
-      switch (dice.Below(6)) {
+      switch (dice.Below(7)) {
+        case 6:
+          if (!sent.empty() && dice.Below(3) == 0) TakeBack(sent[dice.Below(sent.size())]);
+          break;
         case 0:
           if (!present.contains(user)) present[user] = Attach(user);
           break;

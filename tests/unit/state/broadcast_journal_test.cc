@@ -174,6 +174,52 @@ TEST_F(BroadcastJournalTest, CompactionKeepsTheFileSmallAndTheIdsKnown) {
   EXPECT_THAT(journal->TakeUnshown(), IsEmpty());
 }
 
+TEST_F(BroadcastJournalTest, WhatWasShownCanBeTakenBackAfterRestartsAndCompaction) {
+  auto journal = Open();
+  const std::string text = std::string(BroadcastJournal::kSeenText - 1, 'x') + "äöü";
+  ASSERT_TRUE(journal->Append(MakeEntry(1, text)).ok());
+  ASSERT_TRUE(journal->Append(MakeEntry(2)).ok());
+  ASSERT_TRUE(journal->Sync().ok());
+  ASSERT_TRUE(journal->MarkShown(MakeEntry(1).id).ok());
+  for (int restarts = 0; restarts < 3; ++restarts) journal = Open();
+  EXPECT_EQ(journal->Via(MakeEntry(1).id), 1);
+  auto shown = journal->TakeBack(MakeEntry(1).id, kNow);
+  ASSERT_TRUE(shown);
+  EXPECT_EQ(shown->sender_name, "alice");
+  EXPECT_EQ(shown->sent_at, kNow);
+  EXPECT_EQ(shown->text, std::string(BroadcastJournal::kSeenText - 1, 'x') + "…");
+  // What nobody saw yet is not shown from here on.
+  EXPECT_FALSE(journal->TakeBack(MakeEntry(2).id, kNow));
+  for (int restarts = 0; restarts < 3; ++restarts) {
+    journal = Open();
+    EXPECT_THAT(journal->TakeUnshown(), IsEmpty());
+    EXPECT_FALSE(journal->TakeBack(MakeEntry(1).id, kNow)) << "said once";
+    EXPECT_EQ(journal->Find(MakeEntry(1).id), State::kDurable);
+    EXPECT_EQ(journal->Find(MakeEntry(2).id), State::kDurable);
+  }
+}
+
+TEST_F(BroadcastJournalTest, WhatIsRememberedOfTakenBackOnesIsBounded) {
+  auto journal = Open();
+  const auto id = [](size_t n) {
+    BroadcastId out;
+    out.bytes[0] = static_cast<uint8_t>(n);
+    out.bytes[1] = static_cast<uint8_t>(n >> 8);
+    out.bytes[2] = 1;
+    return out;
+  };
+  for (size_t n = 0; n <= BroadcastJournal::kMaxRefused; ++n) {
+    EXPECT_FALSE(journal->TakeBack(id(n), kNow + std::chrono::minutes(30)));
+  }
+  EXPECT_EQ(journal->size(), BroadcastJournal::kMaxRefused);
+  EXPECT_FALSE(journal->IsTakenBack(id(0)));
+  EXPECT_TRUE(journal->IsTakenBack(id(BroadcastJournal::kMaxRefused)));
+  journal = Open();
+  EXPECT_EQ(journal->size(), BroadcastJournal::kMaxRefused);
+  journal = Open(kNow + std::chrono::minutes(91));
+  EXPECT_EQ(journal->size(), 0u);
+}
+
 TEST_F(BroadcastJournalTest, FailedSyncAcknowledgesNothingEverAfter) {
   auto journal = Open();
   ASSERT_TRUE(journal->Append(MakeEntry(1)).ok());
