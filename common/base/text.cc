@@ -2,6 +2,7 @@
 
 #include <utf8proc.h>
 
+#include <algorithm>
 #include <ctime>
 
 #include "absl/strings/str_format.h"
@@ -25,6 +26,11 @@ bool IsDangerous(int32_t c) {
          c == 0x200E || c == 0x200F || c == 0x061C ||                 // bidi marks
          c == 0x200B || c == 0xFEFF ||                                // invisible spaces
          InRange(c, 0xE0000, 0xE007F);                                // tags
+}
+
+// Shown with no width of their own: two names that differ only in them look the same.
+bool IsZeroWidth(int32_t c) {
+  return c == kZwj || c == kZwnj || c == 0x00AD || c == 0x180E || InRange(c, 0x2060, 0x2064);
 }
 
 bool IsCombining(int32_t c) {
@@ -55,18 +61,23 @@ std::string RenderUntrusted(absl::string_view text, TextKind kind) {
     const size_t n = Decode(text, &c);
     const absl::string_view piece = text.substr(0, n);
     text.remove_prefix(n);
-    marks = c >= 0 && IsCombining(c) ? marks + 1 : 0;
     if (c < 0) {
       Append(out, kReplacement);
+      marks = 0;
     } else if (c == '\n' && kind == TextKind::kMessage) {
       Append(out, kContinuation);
+      marks = 0;
     } else if (c == '\t') {
       out.push_back(' ');
-    } else if (IsDangerous(c) || marks > kMaxCombiningMarks) {
-      continue;
-    } else if ((c == kZwj || c == kZwnj) && kind == TextKind::kLine) {
-      continue;
-    } else {
+      marks = 0;
+    } else if (IsDangerous(c)) {
+      continue;  // Not shown, so the marks behind it still belong to the base before it.
+    } else if (IsZeroWidth(c)) {
+      if (kind == TextKind::kMessage) Append(out, piece);
+    } else if (!IsCombining(c)) {
+      Append(out, piece);
+      marks = 0;
+    } else if (++marks <= kMaxCombiningMarks) {
       Append(out, piece);
     }
   }
@@ -96,7 +107,8 @@ size_t CodePoints(absl::string_view text) {
 }
 
 std::string FormatRfc3339(WallTime t) {
-  const int64_t ms = ToMs(t);
+  // Years 1 to 9999 have a form; a peer's clock may say anything.
+  const int64_t ms = std::clamp<int64_t>(ToMs(t), -62'135'596'800'000, 253'402'300'799'999);
   const int64_t millis = (ms % 1000 + 1000) % 1000;
   const std::time_t seconds = static_cast<std::time_t>((ms - millis) / 1000);
   std::tm utc{};

@@ -11,7 +11,8 @@ namespace p2p {
 enum class TextKind {
   kMessage,  // Chat and broadcast text: keeps newlines (continuations indented and marked), ZWJ and
              // ZWNJ.
-  kLine,     // Names, reasons, file names, error texts: one line; newlines, ZWJ and ZWNJ go too.
+  kLine,  // Names, reasons, file names, error texts: one line; newlines, ZWJ, ZWNJ and everything
+          // else without a width go too.
 };
 
 // Makes text from strangers safe for a terminal, a log or a file name: invalid UTF-8 becomes
@@ -27,7 +28,8 @@ bool IsValidUtf8(absl::string_view text);
 // Number of code points of valid UTF-8; invalid bytes count one each.
 size_t CodePoints(absl::string_view text);
 
-// RFC 3339 in UTC with milliseconds: 2026-03-01T12:00:00.123Z.
+// RFC 3339 in UTC with milliseconds: 2026-03-01T12:00:00.123Z. Times outside the years 1 to 9999
+// are shown as the nearest within.
 std::string FormatRfc3339(WallTime t);
 
 }  // namespace p2p

@@ -49,9 +49,35 @@ TEST(RenderUntrustedTest, LimitsCombiningMarks) {
   EXPECT_EQ(RenderUntrusted(zalgo).size(), 1u + 8 * 2);
 }
 
+TEST(RenderUntrustedTest, WhatIsNotShownIsNoBaseForMoreMarks) {
+  const std::string marks = "\xCC\x81\xCC\x81\xCC\x81\xCC\x81\xCC\x81\xCC\x81\xCC\x81\xCC\x81";
+  for (const char* hidden : {"\xE2\x80\x8B", "\xE2\x80\x8D", "\x07", "\xC2\xAD"}) {
+    std::string zalgo = "e";
+    for (int i = 0; i < 100; ++i) zalgo += marks + hidden;
+    for (const TextKind kind : {TextKind::kMessage, TextKind::kLine}) {
+      const std::string shown = RenderUntrusted(zalgo, kind);
+      size_t count = 0;
+      for (size_t at = shown.find("\xCC\x81"); at != std::string::npos;
+           at = shown.find("\xCC\x81", at + 2)) {
+        ++count;
+      }
+      EXPECT_EQ(count, 8u);
+    }
+  }
+}
+
+TEST(RenderUntrustedTest, NothingWithoutWidthStaysInNames) {
+  EXPECT_EQ(RenderUntrusted("a\xC2\xADl\xE2\x81\xA0i\xE1\xA0\x8E"
+                            "ce",
+                            TextKind::kLine),
+            "alice");
+}
+
 TEST(FormatRfc3339Test, PrintsUtcWithMilliseconds) {
   EXPECT_EQ(FormatRfc3339(WallFromMs(1'772'366'400'123)), "2026-03-01T12:00:00.123Z");
   EXPECT_EQ(FormatRfc3339(WallFromMs(-1)), "1969-12-31T23:59:59.999Z");
+  EXPECT_EQ(FormatRfc3339(WallFromMs(INT64_MIN)), "0001-01-01T00:00:00.000Z");
+  EXPECT_EQ(FormatRfc3339(WallFromMs(INT64_MAX)), "9999-12-31T23:59:59.999Z");
 }
 
 }  // namespace
