@@ -41,9 +41,12 @@ def once(people, sent):
 
 
 def complete(sender, broadcast):
+    """What the server says of it, once everybody who is due has it. A sender who is not back yet is told so, and asks again."""
+    answers, errors = len(sender.seen("broadcast_status")), len(sender.seen("error"))
     sender.send(cmd="broadcast_status", id=broadcast)
-    status = sender.expect("broadcast_status", id=broadcast, timeout=60)
-    return status if all(d["state"] in ("udp", "channel") for d in status["deliveries"]) else None
+    wait_for(f"an answer about {broadcast}", lambda: len(sender.seen("broadcast_status")) > answers or len(sender.seen("error")) > errors)
+    told = sender.seen("broadcast_status")[answers:]
+    return told[0] if told and all(d["state"] in ("udp", "channel") for d in told[0]["deliveries"]) else None
 
 
 def no_nonce_twice(recording):
