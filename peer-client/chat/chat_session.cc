@@ -89,8 +89,17 @@ void ChatSession::OnBytes(ByteView bytes, MonoTime now, std::vector<SessionEvent
   pings_sent_ = 0;
   awaiting_since_.reset();
   reader_.Feed(bytes);
+  DispatchAll(now, events);
+}
+
+void ChatSession::Continue(MonoTime now, std::vector<SessionEvent>& events) {
+  held_ = false;
+  DispatchAll(now, events);
+}
+
+void ChatSession::DispatchAll(MonoTime now, std::vector<SessionEvent>& events) {
   v1::ChatFrame frame;
-  while (!closed() && !close_after_output_) {
+  while (!closed() && !close_after_output_ && !held_) {
     const auto raw = reader_.Next();
     if (!raw) break;
     if (!frame.ParseFromArray(raw->data(), static_cast<int>(raw->size()))) {
@@ -170,6 +179,7 @@ void ChatSession::DispatchUnproven(const v1::ChatFrame& frame, MonoTime now,
 void ChatSession::BecomeProven(uint64_t peer_received, MonoTime now,
                                std::vector<SessionEvent>& events) {
   state_ = State::kProven;
+  held_ = true;
   peer_received_ = peer_received;
   reader_.set_max_frame(wire::kMaxFrameSize);
   // The controller decides at once; the other side waits while it tries its connections in turn.

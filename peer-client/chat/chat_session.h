@@ -70,6 +70,9 @@ class ChatSession {
   // What the peer sent. Messages among the events must be journalled, then confirmed by
   // Conversation::ConfirmJournalled; only then their receipt goes out.
   void OnBytes(ByteView bytes, MonoTime now, std::vector<SessionEvent>& events);
+  // SessionProven is the last event of its call. What came behind it waits until the owner has
+  // taken that one and calls this: by then it has closed the connection if another one is open.
+  void Continue(MonoTime now, std::vector<SessionEvent>& events);
   // When NextDeadline has come.
   void OnTimer(MonoTime now);
   std::optional<MonoTime> NextDeadline() const;
@@ -104,6 +107,7 @@ class ChatSession {
  private:
   enum class State { kHello, kProven, kSelecting, kOpen };
 
+  void DispatchAll(MonoTime now, std::vector<SessionEvent>& events);
   void Dispatch(const v1::ChatFrame& frame, MonoTime now, std::vector<SessionEvent>& events);
   void DispatchUnproven(const v1::ChatFrame& frame, MonoTime now,
                         std::vector<SessionEvent>& events);
@@ -151,6 +155,7 @@ class ChatSession {
   std::optional<std::string> hang_up_;  // Reason, until sent.
   bool hung_up_ = false;                // We sent HANG_UP.
   bool close_after_output_ = false;
+  bool held_ = false;  // Until Continue.
 };
 
 }  // namespace p2p::client

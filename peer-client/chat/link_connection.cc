@@ -102,8 +102,11 @@ void LinkConnection::Run() {
       stream_.executor(), [self] { return self->WriteLoop(); }, asio::detached);
   reading_ = true;
   if (owner_ != nullptr) owner_->OnEvents(*this, std::exchange(early_events_, {}));
+  std::vector<SessionEvent> behind;
+  session_->Continue(clock_->Mono(), behind);
+  if (owner_ != nullptr && !behind.empty()) owner_->OnEvents(*this, std::move(behind));
   ReportEnd();
-  ArmDeadline();
+  Wake();
 }
 
 void LinkConnection::Wake() {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/str_cat.h"
 #include "common/base/check.h"
 
 namespace p2p::client {
@@ -146,7 +147,10 @@ absl::Status ChatJournal::AppendOutgoing(const OutgoingMessage& message) {
 }
 
 absl::Status ChatJournal::AppendIncoming(const IncomingMessage& message) {
-  P2P_CHECK(message.seq == history_.last_in + 1);
+  if (message.seq != history_.last_in + 1) {
+    return absl::DataLossError(absl::StrCat("message ", message.seq, " does not follow message ",
+                                            history_.last_in, " of the chat journal"));
+  }
   return Append(Encode(Kind::kIncoming, message));
 }
 

@@ -136,8 +136,16 @@ class World {
   void Give(ByteView bytes) {
     std::vector<SessionEvent> events;
     session_->OnBytes(bytes, now_, events);
+    Take(events);
+  }
+  void Take(const std::vector<SessionEvent>& events) {
     for (const SessionEvent& event : events) {
-      if (std::holds_alternative<SessionProven>(event) && (kind_ & 4) != 0) session_->Select(now_);
+      if (std::holds_alternative<SessionProven>(event)) {
+        if ((kind_ & 4) != 0) session_->Select(now_);
+        std::vector<SessionEvent> behind;
+        session_->Continue(now_, behind);
+        Take(behind);
+      }
       if (std::holds_alternative<SessionOpen>(event)) opened_ = true;
       if (const auto* message = std::get_if<SessionMessage>(&event)) {
         P2P_CHECK(opened_);

@@ -16,6 +16,8 @@
 #include "common/crypto/certificate.h"
 #include "common/crypto/inbound_probe.h"
 #include "common/crypto/openssl_ptr.h"
+#include "common/wire/frame_reader.h"
+#include "p2p/v1/chat.pb.h"
 #include "peer-client/chat/link_keys.h"
 #include "tests/integration/peer_link_fixture.h"
 
@@ -23,6 +25,7 @@ namespace p2p::client {
 namespace {
 
 using asio::ip::tcp;
+using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
 // A blocking connection from elsewhere, on the attacker's thread.
@@ -121,35 +124,58 @@ Bytes ProvenHello(SSL* ssl, const TlsAttempt& attempt) {
   return hello;
 }
 
+// A connection of the attacker, up to the end of the handshake.
+class TlsConnection {
+ public:
+  TlsConnection(uint16_t port, const TlsAttempt& attempt)
+      : raw_(port),
+        ctx_(SSL_CTX_new(TLS_client_method()), &SSL_CTX_free),
+        ssl_(nullptr, &SSL_free) {
+    raw_.Send(attempt.knock);
+    SSL_CTX_set_min_proto_version(ctx_.get(), attempt.version);
+    SSL_CTX_set_max_proto_version(ctx_.get(), attempt.version);
+    if (attempt.key != nullptr) UseKey(ctx_.get(), *attempt.key);
+    if (attempt.other != nullptr) UseIdentity(ctx_.get(), *attempt.other);
+    ssl_.reset(SSL_new(ctx_.get()));
+    if (!attempt.alpn.empty()) {
+      const std::string list =
+          std::string(1, static_cast<char>(attempt.alpn.size())) + attempt.alpn;
+      SSL_set_alpn_protos(ssl_.get(), reinterpret_cast<const unsigned char*>(list.data()),
+                          static_cast<unsigned>(list.size()));
+    }
+    SSL_set_fd(ssl_.get(), raw_.fd());
+    handshake_ = SSL_connect(ssl_.get()) == 1;
+  }
+  bool handshake() const { return handshake_; }
+  SSL* ssl() { return ssl_.get(); }
+  void Write(const Bytes& bytes) {
+    if (!bytes.empty()) SSL_write(ssl_.get(), bytes.data(), static_cast<int>(bytes.size()));
+  }
+  // Bytes of the next record; 0: the end.
+  int Read() {
+    uint8_t buffer[16 * 1024];
+    return std::max(SSL_read(ssl_.get(), buffer, sizeof buffer), 0);
+  }
+
+ private:
+  RawConnection raw_;
+  const SslCtxPtr ctx_;
+  SslPtr ssl_;
+  bool handshake_ = false;
+};
+
 struct TlsResult {
   bool handshake = false;
   int application_bytes = 0;
 };
 
 TlsResult RunTls(uint16_t port, const TlsAttempt& attempt) {
-  RawConnection connection(port);
-  connection.Send(attempt.knock);
-  const SslCtxPtr ctx(SSL_CTX_new(TLS_client_method()), &SSL_CTX_free);
-  SSL_CTX_set_min_proto_version(ctx.get(), attempt.version);
-  SSL_CTX_set_max_proto_version(ctx.get(), attempt.version);
-  if (attempt.key != nullptr) UseKey(ctx.get(), *attempt.key);
-  if (attempt.other != nullptr) UseIdentity(ctx.get(), *attempt.other);
-  const SslPtr ssl(SSL_new(ctx.get()), &SSL_free);
-  if (!attempt.alpn.empty()) {
-    const std::string list = std::string(1, static_cast<char>(attempt.alpn.size())) + attempt.alpn;
-    SSL_set_alpn_protos(ssl.get(), reinterpret_cast<const unsigned char*>(list.data()),
-                        static_cast<unsigned>(list.size()));
-  }
-  SSL_set_fd(ssl.get(), connection.fd());
-  TlsResult result;
-  result.handshake = SSL_connect(ssl.get()) == 1;
+  TlsConnection connection(port, attempt);
+  TlsResult result{.handshake = connection.handshake()};
   if (!result.handshake) return result;
-  const Bytes first =
-      attempt.link != nullptr ? ProvenHello(ssl.get(), attempt) : attempt.first_frame;
-  if (!first.empty()) SSL_write(ssl.get(), first.data(), static_cast<int>(first.size()));
-  uint8_t buffer[512];
-  const int n = SSL_read(ssl.get(), buffer, sizeof buffer);
-  result.application_bytes = std::max(n, 0);
+  connection.Write(attempt.link != nullptr ? ProvenHello(connection.ssl(), attempt)
+                                           : attempt.first_frame);
+  result.application_bytes = connection.Read();
   return result;
 }
 
@@ -417,6 +443,53 @@ TEST_F(HostileTest, ANonceServesOneIntroduction) {
   EXPECT_FALSE(Give(carol, second).ok());
 }
 
+Bytes Frame(const v1::ChatFrame& frame) {
+  Bytes out;
+  wire::AppendFrame(AsBytes(frame.SerializeAsString()), out);
+  return out;
+}
+
+Bytes SelectFrame() {
+  v1::ChatFrame frame;
+  frame.mutable_select();
+  return Frame(frame);
+}
+
+Bytes MessageFrame(uint64_t seq, const std::string& text) {
+  v1::ChatFrame frame;
+  frame.mutable_message()->set_id(std::string(16, static_cast<char>(seq)));
+  frame.mutable_message()->set_seq(seq);
+  frame.mutable_message()->set_text(text);
+  return Frame(frame);
+}
+
+// An approved peer that controls the link speaks on two connections at once, before bob has looked
+// at either.
+TEST_F(HostileTest, OnlyTheConnectionThatIsOpenIsListenedTo) {
+  std::unique_ptr<TlsConnection> first, second;
+  TlsAttempt attempts[] = {AsAlice(), AsAlice()};
+  Run([&] {
+    first = std::make_unique<TlsConnection>(bob_.port, attempts[0]);
+    second = std::make_unique<TlsConnection>(bob_.port, attempts[1]);
+  });
+  ASSERT_TRUE(first->handshake() && second->handshake());
+  const auto all_at_once = [](TlsConnection& on, const TlsAttempt& attempt, const Bytes& message) {
+    Bytes bytes = ProvenHello(on.ssl(), attempt);
+    for (const Bytes& more : {SelectFrame(), message}) {
+      bytes.insert(bytes.end(), more.begin(), more.end());
+    }
+    on.Write(bytes);
+  };
+  all_at_once(*first, attempts[0], MessageFrame(1, "one"));
+  all_at_once(*second, attempts[1], MessageFrame(2, "two"));
+  ASSERT_TRUE(RunUntil([&] { return !bob_.received.empty(); }));
+  EXPECT_THAT(bob_.Texts(), ElementsAre("one"));
+  first->Write(MessageFrame(3, "three"));  // Nobody has taken the second.
+  ASSERT_TRUE(RunUntil([&] { return !bob_.closed.empty(); }));
+  EXPECT_FALSE(bob_.closed[0].for_good);
+  EXPECT_THAT(bob_.Texts(), ElementsAre("one"));
+}
+
 // An introduction that was sent to somebody else, or long ago, or with the parties the other way.
 TEST_F(HostileTest, AStolenOrReplayedIntroductionMakesNoLink) {
   TestPeer carol(io_, "carol", timing_);
@@ -505,8 +578,8 @@ TEST_F(HostileTest, AListenerWithAnotherKeyIsReportedAndNotTalkedTo) {
   EXPECT_EQ(impostor.application_bytes, 0);
   EXPECT_THAT(alice_.opened, IsEmpty());
   EXPECT_THAT(alice_.dial_failed[0].reasons,
-              ::testing::ElementsAre(absl::StrCat("127.0.0.1:", impostor.port(),
-                                                  ": the peer holds another device key")));
+              ElementsAre(absl::StrCat("127.0.0.1:", impostor.port(),
+                                       ": the peer holds another device key")));
 }
 
 TEST_F(HostileTest, AListenerWithAnRsaOrP256CertificateIsNotTalkedTo) {

@@ -102,6 +102,10 @@ void ChatSide::Take(const std::vector<client::SessionEvent>& events, MonoTime no
       Show(received->message, /*replayed=*/false);
     } else if (std::holds_alternative<client::SessionProven>(event)) {
       if (role_ == client::LinkRole::kRequester) session_->Select(now);
+      std::vector<client::SessionEvent> behind;
+      session_->Continue(now, behind);
+      Take(behind, now);
+      if (session_ == nullptr) return;
     } else if (const auto* receipts = std::get_if<client::SessionReceipts>(&event)) {
       for (const client::Receipt& receipt : receipts->receipts) {
         (void)journal_->AppendReceipt(receipt.seq, receipt.read);

@@ -12,6 +12,7 @@ namespace p2p::client {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
 // One side: what its user would see, journalled at once.
@@ -27,7 +28,12 @@ struct Side {
 
   void Take(std::vector<SessionEvent> events, MonoTime now) {
     for (const SessionEvent& event : events) {
-      if (std::holds_alternative<SessionProven>(event) && controller) session->Select(now);
+      if (std::holds_alternative<SessionProven>(event)) {
+        if (controller) session->Select(now);
+        std::vector<SessionEvent> behind;
+        session->Continue(now, behind);
+        Take(std::move(behind), now);
+      }
       if (std::holds_alternative<SessionOpen>(event)) ++opened;
       if (const auto* message = std::get_if<SessionMessage>(&event)) {
         texts.push_back(message->message.text);
@@ -234,6 +240,25 @@ TEST_F(ChatSessionTest, TextBeforeSelectIsABrokenProtocol) {
   ASSERT_TRUE(bob_.session->proven());
   Feed(bob_, Wire(Message(1, "early")));
   EXPECT_EQ(bob_.session->end(), SessionEnd::kBadFrame);
+}
+
+TEST_F(ChatSessionTest, WhatComesBehindHelloWaitsUntilTheConnectionIsTaken) {
+  Bytes bytes = alice_.session->TakeOutput(now_);
+  v1::ChatFrame select;
+  select.mutable_select();
+  for (const Bytes& more : {Wire(select), Wire(Message(1, "one"))}) {
+    bytes.insert(bytes.end(), more.begin(), more.end());
+  }
+  std::vector<SessionEvent> events;
+  bob_.session->OnBytes(bytes, now_, events);
+  ASSERT_THAT(events, SizeIs(1));
+  EXPECT_TRUE(std::holds_alternative<SessionProven>(events[0]));
+  EXPECT_FALSE(bob_.session->open());
+  bob_.session->Close(SessionEnd::kReplaced);  // Another one is open.
+  std::vector<SessionEvent> behind;
+  bob_.session->Continue(now_, behind);
+  EXPECT_THAT(behind, IsEmpty());
+  EXPECT_EQ(bob_.conversation.Accept(1), Conversation::Incoming::kNew) << "nothing was taken";
 }
 
 TEST_F(ChatSessionTest, VersionsMustMeet) {

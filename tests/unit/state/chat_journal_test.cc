@@ -101,6 +101,15 @@ TEST(ChatJournalTest, ALargeJournalIsCompactedAndSaysTheSame) {
   EXPECT_THAT(after.unshown, ElementsAre(In(1)));
 }
 
+TEST(ChatJournalTest, AGapInWhatIsReceivedIsAnError) {
+  MemoryStorage storage;
+  auto journal = OpenJournal(storage);
+  EXPECT_TRUE(absl::IsDataLoss(journal->AppendIncoming(In(2))));
+  ASSERT_TRUE(journal->AppendIncoming(In(1)).ok());
+  EXPECT_TRUE(absl::IsDataLoss(journal->AppendIncoming(In(1))));
+  EXPECT_EQ(journal->history().last_in, 1u);
+}
+
 TEST(ChatJournalTest, AFailedDiskIsReported) {
   MemoryStorage storage;
   auto journal = OpenJournal(storage);
