@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
+#include "common/base/log.h"
 
 namespace p2p::client {
 namespace {
@@ -128,6 +129,9 @@ absl::StatusOr<std::unique_ptr<ChatJournal>> ChatJournal::Open(LogStorage& stora
                        }));
   std::unique_ptr<ChatJournal> journal(new ChatJournal(std::move(log)));
   journal->history_ = std::move(history);
+  // What was read may still be in the cache only: the tail of a process that was killed. The peer
+  // is told that it is durable.
+  if (journal->log_->size() > RecordLog::kMagicSize) P2P_RETURN_IF_ERROR(journal->Compact());
   return journal;
 }
 
@@ -142,11 +146,14 @@ absl::Status ChatJournal::Defer(const Bytes& record) {
 }
 
 absl::Status ChatJournal::AppendOutgoing(const OutgoingMessage& message) {
+  // A record that could not be synced was counted, and the message that it held was refused.
+  P2P_RETURN_IF_ERROR(log_->failure());
   P2P_CHECK(message.seq == history_.last_out + 1);
   return Append(Encode(Kind::kOutgoing, message));
 }
 
 absl::Status ChatJournal::AppendIncoming(const IncomingMessage& message) {
+  P2P_RETURN_IF_ERROR(log_->failure());
   if (message.seq != history_.last_in + 1) {
     return absl::DataLossError(absl::StrCat("message ", message.seq, " does not follow message ",
                                             history_.last_in, " of the chat journal"));
@@ -168,7 +175,11 @@ absl::Status ChatJournal::AppendShown(uint64_t up_to) {
 
 absl::Status ChatJournal::Sync() {
   P2P_RETURN_IF_ERROR(log_->Sync());
-  return log_->size() >= compact_at_ ? Compact() : absl::OkStatus();
+  if (log_->size() < compact_at_) return absl::OkStatus();
+  // What was synced is said; the next message is refused when the log has failed.
+  const absl::Status compacted = Compact();
+  if (!compacted.ok()) LogWarning("chat_journal_failed", {{"error", compacted.message()}});
+  return absl::OkStatus();
 }
 
 absl::Status ChatJournal::Compact() {

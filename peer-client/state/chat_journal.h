@@ -43,6 +43,7 @@ struct ChatHistory {
 // One thread. Blocks for the disk in Sync. After an error nothing more is accepted (RecordLog).
 class ChatJournal {
  public:
+  // What it has read is durable.
   static absl::StatusOr<std::unique_ptr<ChatJournal>> Open(LogStorage& storage,
                                                            const std::string& path);
   const ChatHistory& history() const { return history_; }

@@ -71,6 +71,7 @@ class RecordLog {
   // Replaces the whole content: compaction. Durable when it returns.
   absl::Status Rewrite(const std::vector<Bytes>& records);
 
+  const absl::Status& failure() const { return failed_; }  // What everything answers from now on.
   size_t size() const { return size_; }                    // Of the file, in bytes.
   size_t dropped_bytes() const { return dropped_bytes_; }  // Torn tail found by Open.
 

@@ -90,7 +90,11 @@ class Story {
     if (what < 94) return world_.Advance(Duration(1ms) * static_cast<int64_t>(random.Below(3000)));
     if (what < 96) return world_.Cut();
     if (what < 98) return side.CrashAtDiskUse(static_cast<int>(random.Below(4)));
-    side.Crash(random.Below(50));
+    if (what == 98) {
+      side.Kill();
+    } else {
+      side.Crash(random.Below(50));
+    }
     world_.Cut();
   }
   void Say(ChatSide& side) {

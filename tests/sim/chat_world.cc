@@ -27,7 +27,10 @@ void ChatSide::Start() {
   P2P_CHECK(journal.ok());
   journal_ = *std::move(journal);
   conversation_ = std::make_unique<client::Conversation>(journal_->history());
-  for (const auto& message : journal_->history().unshown) Show(message, /*replayed=*/true);
+  for (const auto& message : journal_->history().unshown) {
+    journalled_.insert(message.id);
+    Show(message, /*replayed=*/true);
+  }
 }
 
 void ChatSide::Crash(size_t torn) {
@@ -152,7 +155,12 @@ ChatWorld::ChatWorld(uint64_t seed)
 void ChatWorld::Connect(bool alice_dials) {
   Cut();
   for (ChatSide* side : {&alice_, &bob_}) {
-    if (side->down()) side->Crash(random_.Below(40));
+    if (!side->down()) continue;
+    if (random_.Below(2) == 0) {
+      side->Kill();
+    } else {
+      side->Crash(random_.Below(40));
+    }
   }
   const Bytes exporter(32, static_cast<uint8_t>(++connections_));
   alice_.Connect(alice_dials, exporter, link_, id_, now_);

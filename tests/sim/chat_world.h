@@ -27,6 +27,8 @@ class ChatSide {
   void Cut() { session_.reset(); }
   // The program dies; what was not synced is gone but for `torn` bytes. It is up again at once.
   void Crash(size_t torn);
+  // The program alone dies, and is up again at once: what it wrote is there, synced or not.
+  void Kill() { Start(); }
   // It dies at the so-manieth next use of the disk.
   void CrashAtDiskUse(int uses) { storage_.power_until = storage_.uses + uses; }
   bool down() const { return down_; }

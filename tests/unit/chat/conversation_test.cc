@@ -2,6 +2,9 @@
 
 #include <gmock/gmock.h>
 
+#include "peer-client/chat/durable.h"
+#include "tests/fakes/memory_storage.h"
+
 namespace p2p::client {
 namespace {
 
@@ -88,6 +91,21 @@ TEST_F(ConversationStateTest, TheOutboxIsBoundedByBytes) {
   const std::string large(wire::kMaxChatText, 'x');
   for (size_t i = 0; i < wire::kMaxQueuedBytes / wire::kMaxChatText; ++i) Queue(large);
   EXPECT_EQ(conversation_.CheckRoom("x").code(), absl::StatusCode::kResourceExhausted);
+}
+
+TEST(DurableTest, AfterAFailedSyncEveryMessageIsRefused) {
+  MemoryStorage storage;
+  auto journal = *ChatJournal::Open(storage, "chat");
+  Conversation conversation(journal->history());
+  const auto send = [&] {
+    return SendDurably(*journal, conversation, MessageId(), "hello", WallFromMs(1)).status();
+  };
+  ASSERT_TRUE(send().ok());
+  storage.power_until = storage.uses + 1;  // It is written, and not synced.
+  EXPECT_FALSE(send().ok());
+  storage.power_until = -1;
+  EXPECT_FALSE(send().ok());
+  EXPECT_EQ(conversation.waiting(), 1u);
 }
 
 }  // namespace

@@ -51,6 +51,27 @@ TEST(ChatJournalTest, SyncedMessagesSurviveAPowerCutOthersDoNot) {
   EXPECT_EQ(history.last_in, 1u);
 }
 
+// A process that was killed before its sync leaves records that only the cache of the system holds.
+TEST(ChatJournalTest, WhatIsReadAtTheStartSurvivesAPowerCut) {
+  MemoryStorage storage;
+  {
+    auto journal = OpenJournal(storage);
+    ASSERT_TRUE(journal->AppendIncoming(In(1)).ok());
+  }
+  ASSERT_EQ(OpenJournal(storage)->history().last_in, 1u);
+  storage.CutPower();
+  const ChatHistory history = OpenJournal(storage)->history();
+  EXPECT_EQ(history.last_in, 1u);
+  EXPECT_THAT(history.unshown, ElementsAre(In(1)));
+}
+
+TEST(ChatJournalTest, AJournalThatCannotBeMadeDurableIsNotOpened) {
+  MemoryStorage storage;
+  ASSERT_TRUE(OpenJournal(storage)->AppendIncoming(In(1)).ok());
+  storage.error = absl::ResourceExhaustedError("no space");
+  EXPECT_FALSE(ChatJournal::Open(storage, "chat").ok());
+}
+
 TEST(ChatJournalTest, ReceiptsAndShownMarksSettleMessages) {
   MemoryStorage storage;
   {
@@ -118,6 +139,26 @@ TEST(ChatJournalTest, AFailedDiskIsReported) {
   EXPECT_FALSE(journal->Sync().ok());
   storage.error = absl::OkStatus();
   EXPECT_FALSE(journal->AppendIncoming(In(1)).ok());
+}
+
+// The messages are on the disk, so they are said; the next one is not.
+TEST(ChatJournalTest, AFailedCompactionDoesNotTakeBackWhatWasSynced) {
+  MemoryStorage storage;
+  {
+    auto journal = OpenJournal(storage);
+    uint64_t seq = 0;
+    while (storage.Raw("chat").size() < 16u * 1024 * 1024) {
+      OutgoingMessage message = Out(1, std::string(64 * 1024, 'x'));
+      message.seq = ++seq;
+      ASSERT_TRUE(journal->AppendOutgoing(message).ok());
+    }
+    storage.power_until = storage.uses + 1;  // For the sync.
+    EXPECT_TRUE(journal->Sync().ok());
+    EXPECT_FALSE(journal->AppendOutgoing(Out(1)).ok());
+    storage.power_until = -1;
+  }
+  storage.CutPower();
+  EXPECT_GE(OpenJournal(storage)->history().undelivered.size(), 255u);
 }
 
 LinkRecord SampleRecord(uint8_t seed) {
