@@ -17,6 +17,7 @@ namespace p2p::client {
 namespace {
 
 constexpr size_t kMaxEnded = 256;
+constexpr size_t kMaxUnseen = 256;  // Each is an open file.
 constexpr absl::string_view kTimeOver = "the time agreed on is over";
 
 std::string StateOf(const KnownPeer& known) {
@@ -72,8 +73,8 @@ absl::Status ChatManager::Impl::LoadLinks() {
   P2P_ASSIGN_OR_RETURN(LinkRecordStore::Loaded loaded, store_.Load());
   for (const auto& name : loaded.unreadable) LogWarning("link_record_unreadable", {{"file", name}});
   for (LinkRecord& record : loaded.records) {
-    if (record.approval_until <= clock_.Wall()) {
-      P2P_RETURN_IF_ERROR(store_.Remove(record.id));
+    if (record.ended || record.approval_until <= clock_.Wall()) {
+      LoadEnded(std::move(record));
       continue;
     }
     const std::string id = record.id.Hex();
@@ -87,16 +88,65 @@ absl::Status ChatManager::Impl::LoadLinks() {
       continue;
     }
     (*link)->opened_before = true;
-    for (const IncomingMessage& message : (*link)->journal->history().unshown) {
-      const ChatReceived received{.peer = (*link)->record.peer.name,
-                                  .id = message.id,
-                                  .text = message.text,
-                                  .sent_at = message.sent_at,
-                                  .replayed = true};
-      Emit([received](const ChatCallbacks& c) { c.on_message(received); });
-    }
+    EmitUnshown((*link)->record, *(*link)->journal);
   }
   return absl::OkStatus();
+}
+
+void ChatManager::Impl::EmitUnshown(const LinkRecord& record, const ChatJournal& journal) {
+  for (const IncomingMessage& message : journal.history().unshown) {
+    const ChatReceived received{.peer = record.peer.name,
+                                .id = message.id,
+                                .text = message.text,
+                                .sent_at = message.sent_at,
+                                .replayed = true};
+    Emit([received](const ChatCallbacks& c) { c.on_message(received); });
+  }
+}
+
+void ChatManager::Impl::LoadEnded(LinkRecord record) {
+  const std::string id = record.id.Hex();
+  if (unseen_.size() >= kMaxUnseen) {
+    return LogWarning("link_not_loaded", {{"id", id}, {"error", "too many unread ones"}});
+  }
+  auto journal = ChatJournal::Open(storage_, store_.JournalPath(record.id));
+  if (!journal.ok()) {
+    return LogWarning("link_not_loaded", {{"id", id}, {"error", journal.status().message()}});
+  }
+  RememberEnded(record.id);
+  EmitUnshown(record, **journal);
+  KeepUnseen(std::move(record), *std::move(journal));
+}
+
+// A link is over. What the peer was told that we have is kept until it has been shown.
+void ChatManager::Impl::KeepUnseen(LinkRecord record, std::unique_ptr<ChatJournal> journal) {
+  if (journal->history().unshown.empty()) return RemoveFiles(record.id);
+  if (!std::exchange(record.ended, true)) {
+    record.secret = {};
+    const absl::Status noted = store_.Put(record);
+    // It is dialled again after a restart, until the approval ends.
+    if (!noted.ok()) LogWarning("link_record_not_written", {{"error", noted.message()}});
+  }
+  if (unseen_.size() >= kMaxUnseen) return;
+  unseen_[record.id] = {.peer = record.peer.name, .journal = std::move(journal)};
+}
+
+void ChatManager::Impl::NoteUnseenShown(absl::string_view peer, const MessageId& id) {
+  for (auto& [link, unseen] : unseen_) {
+    if (!absl::EqualsIgnoreCase(unseen.peer, peer) || !NoteShown(*unseen.journal, id)) continue;
+    const absl::Status written = unseen.journal->Flush();
+    if (!written.ok()) LogWarning("chat_journal_failed", {{"error", written.message()}});
+    if (!unseen.journal->history().unshown.empty()) return;
+    const RequestId over = link;
+    unseen_.erase(over);
+    return RemoveFiles(over);
+  }
+}
+
+void ChatManager::Impl::RemoveFiles(const RequestId& id) {
+  const absl::Status removed = store_.Remove(id);
+  // It ends by itself with the approval; a restart before that would dial once more.
+  if (!removed.ok()) LogWarning("link_record_not_removed", {{"error", removed.message()}});
 }
 
 void ChatManager::Impl::Stop() {
@@ -141,15 +191,17 @@ absl::StatusOr<Link*> ChatManager::Impl::AddLink(LinkRecord record) {
   return added;
 }
 
-void ChatManager::Impl::RemoveLink(const RequestId& id) {
-  if (const Link* link = Find(id); link != nullptr) FilesClosed(*link);
+void ChatManager::Impl::RemoveLink(RequestId id) {
+  Link* link = Find(id);
+  P2P_CHECK(link != nullptr);
+  FilesClosed(*link);
   guard_.Remove(id);
+  LinkRecord record = std::move(link->record);
+  std::unique_ptr<ChatJournal> journal = std::move(link->journal);
   links_.erase(id);
   UpdateListener();
   RememberEnded(id);
-  const absl::Status removed = store_.Remove(id);
-  // It ends by itself with the approval; a restart before that would dial once more.
-  if (!removed.ok()) LogWarning("link_record_not_removed", {{"error", removed.message()}});
+  KeepUnseen(std::move(record), std::move(journal));
 }
 
 void ChatManager::Impl::RememberEnded(const RequestId& id) {
@@ -178,7 +230,7 @@ void ChatManager::Impl::OnExpiry(Link& link) {
   const ChatClosed closed{
       .peer = link.record.peer.name, .reason = "the approval has ended", .for_good = true};
   const bool told = link.record.hanging_up;
-  RemoveLink(RequestId(link.record.id));
+  RemoveLink(link.record.id);
   if (!told) Emit([closed](const ChatCallbacks& c) { c.on_closed(closed); });
 }
 
@@ -274,13 +326,16 @@ absl::StatusOr<MessageId> ChatManager::Impl::Send(absl::string_view peer, absl::
 }
 
 void ChatManager::Impl::MarkShown(absl::string_view peer, MessageId id) {
-  Link* link = FindPeer(peer);
-  if (link == nullptr) return;
-  const auto seq = NoteShown(*link->journal, id);
-  FlushLater(*link);
-  if (!seq || !options_.send_read_receipts || link->open == nullptr) return;
-  link->open->session().MarkRead(*seq);
-  link->open->Wake();
+  for (const auto& [link_id, link] : links_) {
+    if (!absl::EqualsIgnoreCase(link->record.peer.name, peer)) continue;
+    const auto seq = NoteShown(*link->journal, id);
+    if (!seq) continue;
+    FlushLater(*link);
+    if (!options_.send_read_receipts || link->open == nullptr) return;
+    link->open->session().MarkRead(*seq);
+    return link->open->Wake();
+  }
+  NoteUnseenShown(peer, id);
 }
 
 // Once all that has happened by now is noted: an answer to a message takes its notes along.

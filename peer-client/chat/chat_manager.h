@@ -105,7 +105,8 @@ struct ChatOptions {
 // outlive it and the last run of `io`. File operations block for an fsync.
 class ChatManager {
  public:
-  // Loads link records and journals from `options.state_dir`; drops those whose approval ended.
+  // Loads link records and journals from `options.state_dir`; drops those whose approval ended once
+  // everything received has been shown.
   static absl::StatusOr<std::unique_ptr<ChatManager>> Create(
       asio::io_context& io, const crypto::SigningKey& device_key, const config::Timing& timing,
       const Clock& clock, Random& random, ChatOptions options, ChatCallbacks callbacks);

@@ -58,7 +58,12 @@ class ChatManager::Impl final : public LinkConnection::Owner,
   absl::StatusOr<Link*> AddLink(LinkRecord record);
   absl::Status ReplaceOlder(const Link& link);
   absl::Status CarryOver(Link& from, Link& to);
-  void RemoveLink(const RequestId& id);
+  void RemoveLink(RequestId id);
+  void EmitUnshown(const LinkRecord& record, const ChatJournal& journal);
+  void LoadEnded(LinkRecord record);
+  void KeepUnseen(LinkRecord record, std::unique_ptr<ChatJournal> journal);
+  void NoteUnseenShown(absl::string_view peer, const MessageId& id);
+  void RemoveFiles(const RequestId& id);
   void RememberEnded(const RequestId& id);
   std::string IdentityState(const Link& link) const;
   void ArmExpiry(Link& link);
@@ -108,6 +113,13 @@ class ChatManager::Impl final : public LinkConnection::Owner,
   NonceMemory nonces_;
   std::shared_ptr<LinkListener> listener_;
   absl::flat_hash_map<RequestId, std::unique_ptr<Link>> links_;
+  // Of links that are over: received, and nobody has seen it. Bounded by kMaxUnseen; more stay on
+  // the disk until the next start.
+  struct Unseen {
+    std::string peer;
+    std::unique_ptr<ChatJournal> journal;
+  };
+  absl::flat_hash_map<RequestId, Unseen> unseen_;
   std::deque<RequestId> ended_;  // Introductions whose link is over; a repeat is only acknowledged.
   bool stopped_ = false;
 };

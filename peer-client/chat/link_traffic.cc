@@ -233,6 +233,7 @@ void ChatManager::Impl::OnEvents(LinkConnection& connection, std::vector<Session
                             .for_good = true};
     Emit([closed](const ChatCallbacks& c) { c.on_closed(closed); });
     // What the disk holds is unknown until the next start: the record stays, the link does not.
+    FilesClosed(*link);
     guard_.Remove(link->record.id);
     links_.erase(connection.link());
     UpdateListener();

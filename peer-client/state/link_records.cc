@@ -14,7 +14,7 @@ namespace {
 constexpr absl::string_view kMagic = "p2plink2";
 constexpr absl::string_view kFirstMagic = "p2plink1";
 constexpr absl::string_view kSuffix = ".link";
-enum Flags : uint8_t { kRequested = 1, kControls = 2, kHangingUp = 4 };
+enum Flags : uint8_t { kRequested = 1, kControls = 2, kHangingUp = 4, kEnded = 8 };
 
 }  // namespace
 
@@ -27,7 +27,8 @@ LinkRecord LinkRecord::Clone() const {
           .secret = secret.Clone(),
           .approval_until = approval_until,
           .talk_until = talk_until,
-          .hanging_up = hanging_up};
+          .hanging_up = hanging_up,
+          .ended = ended};
 }
 
 //   "p2plink2"  flags u8  approval_until u64  talk_until u64 (0: none)  secret 32  size u16
@@ -43,7 +44,7 @@ Bytes SerializeLinkRecord(const LinkRecord& record) {
   parties.target.nonce = {};
   const Bytes object = parties.Serialize();
   const int flags = (record.we_requested ? kRequested : 0) | (record.we_control ? kControls : 0) |
-                    (record.hanging_up ? kHangingUp : 0);
+                    (record.hanging_up ? kHangingUp : 0) | (record.ended ? kEnded : 0);
   ByteWriter out;
   out.Append(kMagic).U8(static_cast<uint8_t>(flags));
   out.U64(static_cast<uint64_t>(ToMs(record.approval_until)));
@@ -63,6 +64,7 @@ std::optional<LinkRecord> ParseLinkRecord(ByteView bytes) {
   record.we_control = (flags & kControls) != 0;
   record.hanging_up = (flags & kHangingUp) != 0;
   record.approval_until = WallFromMs(static_cast<int64_t>(in.U64()));
+  record.ended = (flags & kEnded) != 0;
   const uint64_t talk_until = magic == kMagic ? in.U64() : 0;
   if (talk_until != 0) record.talk_until = WallFromMs(static_cast<int64_t>(talk_until));
   record.secret = Secret<wire::kLinkSize>(in.Array<wire::kLinkSize>());

@@ -27,6 +27,7 @@ struct LinkRecord {
   // We hang up then; nullopt: the approval's end is soon enough.
   std::optional<WallTime> talk_until = {};
   bool hanging_up = false;  // Kept only until the peer has heard that it is over.
+  bool ended = false;  // Kept only until everything received has been shown. No secret any more.
 
   LinkRecord Clone() const;
 };

@@ -27,6 +27,32 @@ class ConversationTest : public PeerLinkTest {
         RunUntil([&] { return alice_.manager->IsOpen("bob") && bob_.manager->IsOpen("alice"); }));
     ASSERT_TRUE(RunUntil([&] { return !alice_.opened.empty() && !bob_.opened.empty(); }));
   }
+  // Bob has taken this message, and his user has not seen it.
+  void SendUnseen(const std::string& text) {
+    bob_.show = false;
+    const size_t before = alice_.CountReceipts(ReceiptState::kDelivered);
+    ASSERT_TRUE(alice_.manager->Send("bob", text).ok());
+    ASSERT_TRUE(
+        RunUntil([&] { return alice_.CountReceipts(ReceiptState::kDelivered) == before + 1; }));
+    ASSERT_TRUE(RunUntil([&] { return !bob_.received.empty(); }));
+    bob_.received.clear();
+  }
+  static size_t LinkFiles(const TestPeer& peer) {
+    const std::filesystem::directory_iterator files(peer.directory.path() + "/state/links");
+    return static_cast<size_t>(std::distance(begin(files), end(files)));
+  }
+  // Bob's next start shows exactly that, and the one after it nothing.
+  void ExpectReplayedOnce(const std::string& text, size_t files_left) {
+    bob_.show = true;
+    bob_.Start();
+    ASSERT_TRUE(RunUntil([&] { return !bob_.received.empty(); }));
+    EXPECT_THAT(bob_.Texts(), ElementsAre(text));
+    EXPECT_TRUE(bob_.received[0].replayed);
+    EXPECT_TRUE(RunUntil([&] { return LinkFiles(bob_) == files_left; }));
+    bob_.Start();
+    RunFor(200ms);
+    EXPECT_THAT(bob_.Texts(), ElementsAre(text));
+  }
   std::vector<std::string> Numbered(const std::string& prefix, int n) {
     std::vector<std::string> out;
     for (int i = 0; i < n; ++i) out.push_back(absl::StrCat(prefix, " ", i));
@@ -242,6 +268,75 @@ TEST_F(ConversationTest, WhatWasNotShownIsReplayedAtTheNextStart) {
   bob_.Start();
   RunFor(300ms);
   EXPECT_THAT(bob_.received, SizeIs(2));
+}
+
+// What bob's disk has confirmed is alice's no more: it outlives the conversation until bob sees it.
+TEST_F(ConversationTest, WhatWasNotShownOutlivesAHangUpByThePeer) {
+  Connect();
+  SendUnseen("one");
+  ASSERT_TRUE(alice_.manager->HangUp("bob").ok());
+  ASSERT_TRUE(RunUntil([&] { return !bob_.closed.empty() && LinkFiles(alice_) == 0; }));
+  bob_.Start();
+  EXPECT_THAT(bob_.manager->Peers(), IsEmpty());
+  ASSERT_TRUE(RunUntil([&] { return !bob_.received.empty(); }));
+  bob_.received.clear();  // He has not looked this time either.
+  ExpectReplayedOnce("one", 0);
+}
+
+TEST_F(ConversationTest, WhatWasNotShownOutlivesOnesOwnHangUp) {
+  Connect();
+  SendUnseen("one");
+  alice_.Stop();
+  ASSERT_TRUE(bob_.manager->HangUp("alice").ok());
+  ExpectReplayedOnce("one", 2);  // The record waits for alice, and for nothing else.
+  alice_.Start();
+  EXPECT_TRUE(RunUntil([&] { return LinkFiles(bob_) == 0 && LinkFiles(alice_) == 0; }));
+}
+
+TEST_F(ConversationTest, WhatWasNotShownOutlivesTheApproval) {
+  timing_.approval = 1s;
+  for (const bool bob_is_there : {true, false}) {
+    TestPeer dave(io_, "dave", timing_);
+    bob_.received.clear();
+    bob_.timing = timing_;
+    bob_.Start();
+    const Introduced introduced = Introduce(dave, bob_);
+    ASSERT_TRUE(Give(dave, introduced).ok());
+    ASSERT_TRUE(Give(bob_, introduced).ok());
+    ASSERT_TRUE(RunUntil([&] { return bob_.manager->IsOpen("dave"); }));
+    bob_.show = false;
+    ASSERT_TRUE(dave.manager->Send("bob", "one").ok());
+    ASSERT_TRUE(RunUntil([&] { return dave.CountReceipts(ReceiptState::kDelivered) == 1; }));
+    ASSERT_TRUE(RunUntil([&] { return !bob_.received.empty(); }));
+    bob_.received.clear();
+    if (!bob_is_there) bob_.Stop();
+    ASSERT_TRUE(RunUntil([&] { return !dave.closed.empty() && dave.closed.back().for_good; }));
+    RunFor(100ms);
+    ExpectReplayedOnce("one", 0);
+    EXPECT_THAT(bob_.manager->Peers(), IsEmpty());
+  }
+}
+
+TEST_F(ConversationTest, WhatWasNotShownOutlivesTheConversationThatIsReplaced) {
+  Connect();
+  SendUnseen("one");
+  const Introduced again = Introduce(bob_, alice_);
+  ASSERT_TRUE(Give(alice_, again).ok());
+  ASSERT_TRUE(Give(bob_, again).ok());
+  ASSERT_TRUE(RunUntil([&] { return bob_.opened.size() == 2; }));
+  ExpectReplayedOnce("one", 2);
+}
+
+// The line leaves the program after the conversation has ended.
+TEST_F(ConversationTest, WhatIsShownLateIsNotReplayed) {
+  Connect();
+  ASSERT_TRUE(alice_.manager->Send("bob", "bye").ok());
+  ASSERT_TRUE(alice_.manager->HangUp("bob").ok());
+  ASSERT_TRUE(RunUntil([&] { return !bob_.closed.empty(); }));
+  EXPECT_TRUE(RunUntil([&] { return LinkFiles(bob_) == 0; }));
+  bob_.Start();
+  RunFor(200ms);
+  EXPECT_THAT(bob_.Texts(), ElementsAre("bye"));
 }
 
 TEST_F(ConversationTest, ANewApprovalTakesOverWhatWaitedOnTheOldOne) {

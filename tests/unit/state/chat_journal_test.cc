@@ -185,11 +185,13 @@ TEST(LinkRecordTest, RoundTripAndEveryTruncation) {
     LinkRecord record = SampleRecord(7);
     record.we_requested = requested;
     record.hanging_up = requested;
+    record.ended = !requested;
     const Bytes bytes = SerializeLinkRecord(record);
     const auto parsed = ParseLinkRecord(bytes);
     ASSERT_TRUE(parsed);
     EXPECT_EQ(parsed->we_requested, requested);
     EXPECT_EQ(parsed->hanging_up, requested);
+    EXPECT_EQ(parsed->ended, !requested);
     EXPECT_TRUE(parsed->we_control);
     EXPECT_EQ(parsed->me, record.me);
     EXPECT_EQ(parsed->peer, record.peer);
