@@ -89,6 +89,12 @@ absl::Status ChatManager::Impl::LoadLinks() {
     }
     (*link)->opened_before = true;
     EmitUnshown((*link)->record, *(*link)->journal);
+    // They come in the order of their approvals. Two of one peer: the program died between them.
+    const absl::Status replaced = ReplaceOlder(**link);
+    if (!replaced.ok()) {
+      LogWarning("link_not_loaded", {{"id", id}, {"error", replaced.message()}});
+      DropLink((*link)->record.id);
+    }
   }
   return absl::OkStatus();
 }
@@ -191,15 +197,20 @@ absl::StatusOr<Link*> ChatManager::Impl::AddLink(LinkRecord record) {
   return added;
 }
 
+// From memory; the files stay.
+void ChatManager::Impl::DropLink(RequestId id) {
+  guard_.Remove(id);
+  links_.erase(id);
+  UpdateListener();
+}
+
 void ChatManager::Impl::RemoveLink(RequestId id) {
   Link* link = Find(id);
   P2P_CHECK(link != nullptr);
   FilesClosed(*link);
-  guard_.Remove(id);
   LinkRecord record = std::move(link->record);
   std::unique_ptr<ChatJournal> journal = std::move(link->journal);
-  links_.erase(id);
-  UpdateListener();
+  DropLink(id);
   RememberEnded(id);
   KeepUnseen(std::move(record), std::move(journal));
 }
@@ -276,14 +287,20 @@ absl::Status ChatManager::Impl::OnIntroduction(ByteView signed_object, ByteView 
     store_.Remove(id).IgnoreError();
     return link.status();
   }
+  const absl::Status replaced = ReplaceOlder(**link);
+  if (!replaced.ok()) {
+    // The older one goes on; the server sends the introduction again.
+    DropLink(id);
+    store_.Remove(id).IgnoreError();
+    return replaced;
+  }
   nonces_.Remove(nonce);
-  P2P_RETURN_IF_ERROR(ReplaceOlder(**link));
   StartDialling(**link, timing_.dial_total);
   return absl::OkStatus();
 }
 
 // One conversation per peer: a new approval takes the place of an older one, with what waits there.
-absl::Status ChatManager::Impl::ReplaceOlder(const Link& newer) {
+absl::Status ChatManager::Impl::ReplaceOlder(Link& newer) {
   std::vector<RequestId> older;
   for (const auto& [id, link] : links_) {
     const bool same_peer = link->record.peer.uid == newer.record.peer.uid ||
@@ -291,16 +308,21 @@ absl::Status ChatManager::Impl::ReplaceOlder(const Link& newer) {
     if (link.get() != &newer && same_peer) older.push_back(id);
   }
   for (const RequestId& id : older) {
-    const bool same_person = Find(id)->record.peer.device_key == newer.record.peer.device_key &&
-                             Find(id)->record.peer.uid == newer.record.peer.uid;
-    if (same_person) P2P_RETURN_IF_ERROR(CarryOver(*Find(id), *Find(newer.record.id)));
-    RemoveLink(id);
+    const Link& from = *Find(id);
+    const bool same_person = from.record.peer.device_key == newer.record.peer.device_key &&
+                             from.record.peer.uid == newer.record.peer.uid;
+    if (same_person) P2P_RETURN_IF_ERROR(CarryOver(from.journal->history(), newer));
   }
+  for (const RequestId& id : older) RemoveLink(id);
   return absl::OkStatus();
 }
 
-absl::Status ChatManager::Impl::CarryOver(Link& from, Link& to) {
-  for (const OutgoingMessage& waiting : from.journal->history().undelivered) {
+// What waits is said on the new link, and what the peer says once more there is known. After a
+// crash in the middle it is done again.
+absl::Status ChatManager::Impl::CarryOver(const ChatHistory& from, Link& to) {
+  P2P_RETURN_IF_ERROR(to.journal->AppendReceived(from.received.ids()));
+  for (const OutgoingMessage& waiting : from.undelivered) {
+    if (to.journal->history().Said(waiting.id)) continue;
     OutgoingMessage moved = to.conversation.Compose(waiting.id, waiting.text, waiting.sent_at);
     P2P_RETURN_IF_ERROR(to.journal->AppendOutgoing(moved));
     to.conversation.Queue(std::move(moved));

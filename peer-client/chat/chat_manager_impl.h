@@ -56,8 +56,9 @@ class ChatManager::Impl final : public LinkConnection::Owner,
   Link* FindPeer(absl::string_view peer);
   const Link* FindPeer(absl::string_view peer) const;
   absl::StatusOr<Link*> AddLink(LinkRecord record);
-  absl::Status ReplaceOlder(const Link& link);
-  absl::Status CarryOver(Link& from, Link& to);
+  absl::Status ReplaceOlder(Link& newer);
+  absl::Status CarryOver(const ChatHistory& from, Link& to);
+  void DropLink(RequestId id);
   void RemoveLink(RequestId id);
   void EmitUnshown(const LinkRecord& record, const ChatJournal& journal);
   void LoadEnded(LinkRecord record);

@@ -49,6 +49,7 @@ struct SessionProven {};  // Both proofs are right.
 struct SessionOpen {};
 struct SessionMessage {
   IncomingMessage message;
+  bool repeated = false;  // Known from before by its id: not shown. Set by JournalReceived.
 };
 struct SessionReceipts {
   std::vector<Receipt> receipts;

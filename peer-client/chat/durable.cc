@@ -18,11 +18,12 @@ absl::StatusOr<MessageId> SendDurably(ChatJournal& journal, Conversation& conver
 }
 
 absl::Status JournalReceived(ChatJournal& journal, Conversation& conversation,
-                             const std::vector<SessionEvent>& events) {
+                             std::vector<SessionEvent>& events) {
   uint64_t last = 0;
-  for (const SessionEvent& event : events) {
-    const auto* received = std::get_if<SessionMessage>(&event);
+  for (SessionEvent& event : events) {
+    auto* received = std::get_if<SessionMessage>(&event);
     if (received == nullptr) continue;
+    received->repeated = journal.history().received.Contains(received->message.id);
     P2P_RETURN_IF_ERROR(journal.AppendIncoming(received->message));
     last = received->message.seq;
   }

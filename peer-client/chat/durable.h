@@ -14,10 +14,10 @@ namespace p2p::client {
 absl::StatusOr<MessageId> SendDurably(ChatJournal& journal, Conversation& conversation,
                                       MessageId id, absl::string_view text, WallTime now);
 
-// One sync for all messages among `events`; only then may receipts for them leave. After an error
-// what the disk holds is unknown until the next start.
+// Marks the repeated ones. One sync for all messages among `events`; only then may receipts for
+// them leave. After an error what the disk holds is unknown until the next start.
 absl::Status JournalReceived(ChatJournal& journal, Conversation& conversation,
-                             const std::vector<SessionEvent>& events);
+                             std::vector<SessionEvent>& events);
 
 // The message was shown: it is never replayed. Its seq; nullopt: it is not waiting to be shown.
 std::optional<uint64_t> NoteShown(ChatJournal& journal, const MessageId& id);

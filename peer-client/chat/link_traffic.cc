@@ -234,10 +234,7 @@ void ChatManager::Impl::OnEvents(LinkConnection& connection, std::vector<Session
     Emit([closed](const ChatCallbacks& c) { c.on_closed(closed); });
     // What the disk holds is unknown until the next start: the record stays, the link does not.
     FilesClosed(*link);
-    guard_.Remove(link->record.id);
-    links_.erase(connection.link());
-    UpdateListener();
-    return;
+    return DropLink(connection.link());
   }
   for (SessionEvent& event : events) {
     if (Find(connection.link()) == nullptr) return;
@@ -246,6 +243,7 @@ void ChatManager::Impl::OnEvents(LinkConnection& connection, std::vector<Session
     } else if (std::holds_alternative<SessionOpen>(event)) {
       OnOpen(*link, connection);
     } else if (const auto* received = std::get_if<SessionMessage>(&event)) {
+      if (received->repeated) continue;
       const ChatReceived message{.peer = link->record.peer.name,
                                  .id = received->message.id,
                                  .text = received->message.text,

@@ -15,11 +15,11 @@ constexpr size_t kMaxUnread = 1000;  // Older ones never learn that they were re
 
 // kind u8, then
 //   kOutgoing, kIncoming   seq u64  id 16  sent_at u64  text
-//   kDelivered, kRead      up_to u64                            the peer has or has read our
-//   messages kShown                 up_to u64                            we have shown the peer's
-//   messages kPositions             last_out delivered read last_in shown, u64 each    start of a
-//   compacted file kUnread                seq u64  id 16                       delivered before the
-//   file was compacted
+//   kDelivered, kRead      up_to u64   the peer has, or has read, our messages
+//   kShown                 up_to u64   we have shown the peer's
+//   kPositions             last_out delivered read last_in shown, u64 each   of a compacted file
+//   kUnread                seq u64  id 16   delivered before the file was compacted
+//   kReceived              id 16, repeated   of messages whose text is not here (any more)
 enum class Kind : uint8_t {
   kOutgoing = 1,
   kIncoming = 2,
@@ -28,6 +28,7 @@ enum class Kind : uint8_t {
   kShown = 5,
   kPositions = 6,
   kUnread = 7,
+  kReceived = 8,
 };
 
 template <class Message>
@@ -50,6 +51,13 @@ Message Decode(ByteReader& in) {
 
 Bytes EncodePosition(Kind kind, uint64_t up_to) {
   return ByteWriter().U8(static_cast<uint8_t>(kind)).U64(up_to).Release();
+}
+
+Bytes EncodeReceived(const std::vector<MessageId>& ids) {
+  ByteWriter out;
+  out.U8(static_cast<uint8_t>(Kind::kReceived));
+  for (const MessageId& id : ids) out.Append(id.view());
+  return out.Release();
 }
 
 void Deliver(ChatHistory& history, uint64_t up_to) {
@@ -85,10 +93,12 @@ absl::Status Apply(ChatHistory& history, ByteView record) {
       history.undelivered.push_back(Decode<OutgoingMessage>(in));
       history.last_out = history.undelivered.back().seq;
       break;
-    case Kind::kIncoming:
-      history.unshown.push_back(Decode<IncomingMessage>(in));
-      history.last_in = history.unshown.back().seq;
+    case Kind::kIncoming: {
+      IncomingMessage message = Decode<IncomingMessage>(in);
+      history.last_in = std::max(history.last_in, message.seq);
+      if (history.received.Add(message.id)) history.unshown.push_back(std::move(message));
       break;
+    }
     case Kind::kDelivered:
       Deliver(history, in.U64());
       break;
@@ -106,6 +116,11 @@ absl::Status Apply(ChatHistory& history, ByteView record) {
       history.last_in = in.U64();
       history.shown_up_to = in.U64();
       break;
+    case Kind::kReceived:
+      while (in.remaining() > 0 && in.ok()) {
+        history.received.Add({.bytes = in.Array<MessageId::kSize>()});
+      }
+      break;
     case Kind::kUnread: {
       const uint64_t seq = in.U64();
       history.unread.emplace_back(seq, MessageId{.bytes = in.Array<MessageId::kSize>()});
@@ -117,6 +132,21 @@ absl::Status Apply(ChatHistory& history, ByteView record) {
 }
 
 }  // namespace
+
+bool ReceivedIds::Add(const MessageId& id) {
+  if (!known_.insert(id).second) return false;
+  ids_.push_back(id);
+  if (ids_.size() > kMost) {
+    known_.erase(ids_.front());
+    ids_.pop_front();
+  }
+  return true;
+}
+
+bool ChatHistory::Said(const MessageId& id) const {
+  return std::ranges::find(undelivered, id, &OutgoingMessage::id) != undelivered.end() ||
+         std::ranges::find(unread, id, &std::pair<uint64_t, MessageId>::second) != unread.end();
+}
 
 ChatJournal::ChatJournal(std::unique_ptr<RecordLog> log)
     : log_(std::move(log)), compact_at_(std::max(kCompactAt, 2 * log_->size())) {}
@@ -161,6 +191,13 @@ absl::Status ChatJournal::AppendIncoming(const IncomingMessage& message) {
   return Append(Encode(Kind::kIncoming, message));
 }
 
+absl::Status ChatJournal::AppendReceived(const std::deque<MessageId>& ids) {
+  std::vector<MessageId> unknown;
+  std::ranges::copy_if(ids, std::back_inserter(unknown),
+                       [&](const MessageId& id) { return !history_.received.Contains(id); });
+  return unknown.empty() ? absl::OkStatus() : Defer(EncodeReceived(unknown));
+}
+
 absl::Status ChatJournal::AppendReceipt(uint64_t up_to, bool read) {
   P2P_CHECK(up_to <= history_.last_out);
   if (up_to <= (read ? history_.read_up_to : history_.delivered_up_to)) return absl::OkStatus();
@@ -185,7 +222,6 @@ absl::Status ChatJournal::Sync() {
 absl::Status ChatJournal::Compact() {
   std::vector<Bytes> records;
   const ChatHistory& h = history_;
-  // last_out and last_in come back with the messages that follow.
   records.push_back(ByteWriter()
                         .U8(static_cast<uint8_t>(Kind::kPositions))
                         .U64(h.last_out)
@@ -194,6 +230,13 @@ absl::Status ChatJournal::Compact() {
                         .U64(h.last_in)
                         .U64(h.shown_up_to)
                         .Release());
+  // The ids of those that wait to be shown come with them.
+  std::vector<MessageId> received;
+  absl::flat_hash_set<MessageId> waiting;
+  for (const auto& message : h.unshown) waiting.insert(message.id);
+  std::ranges::copy_if(h.received.ids(), std::back_inserter(received),
+                       [&](const MessageId& id) { return !waiting.contains(id); });
+  if (!received.empty()) records.push_back(EncodeReceived(received));
   for (const auto& [seq, id] : h.unread) {
     records.push_back(
         ByteWriter().U8(static_cast<uint8_t>(Kind::kUnread)).U64(seq).Append(id.view()).Release());

@@ -1,7 +1,9 @@
 // Two clients on real sockets: conversations from the introduction to the hang-up.
 #include <gmock/gmock.h>
+#include <sys/resource.h>
 
 #include <asio/ip/tcp.hpp>
+#include <csignal>
 
 #include "absl/strings/match.h"
 #include "tests/integration/peer_link_fixture.h"
@@ -14,6 +16,23 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 using ::testing::StartsWith;
+
+// Files cannot grow beyond it meanwhile, as on a disk that is full.
+class FileSizeLimit {
+ public:
+  explicit FileSizeLimit(rlim_t most) {
+    std::signal(SIGXFSZ, SIG_IGN);
+    ::getrlimit(RLIMIT_FSIZE, &before_);
+    const rlimit limited{.rlim_cur = most, .rlim_max = before_.rlim_max};
+    ::setrlimit(RLIMIT_FSIZE, &limited);
+  }
+  ~FileSizeLimit() { ::setrlimit(RLIMIT_FSIZE, &before_); }
+  FileSizeLimit(const FileSizeLimit&) = delete;
+  FileSizeLimit& operator=(const FileSizeLimit&) = delete;
+
+ private:
+  rlimit before_{};
+};
 
 class ConversationTest : public PeerLinkTest {
  protected:
@@ -351,6 +370,105 @@ TEST_F(ConversationTest, ANewApprovalTakesOverWhatWaitedOnTheOldOne) {
   ASSERT_TRUE(RunUntil([&] { return bob_.received.size() == 1; }));
   EXPECT_THAT(alice_.manager->Peers(), ElementsAre("bob"));
   EXPECT_THAT(bob_.Texts(), ElementsAre("one"));
+}
+
+// Alice's journals as they were at some time, as after a crash that lost what came later.
+class SavedLinks {
+ public:
+  explicit SavedLinks(const TestPeer& peer) : links_(peer.directory.path() + "/state/links") {
+    std::filesystem::copy(links_, copy_.path(), std::filesystem::copy_options::recursive);
+  }
+  void Restore() const {
+    using Options = std::filesystem::copy_options;
+    std::filesystem::copy(copy_.path(), links_, Options::recursive | Options::overwrite_existing);
+  }
+
+ private:
+  const std::filesystem::path links_;
+  ScratchDirectory copy_;
+};
+
+// Bob has seen it, his receipt was lost with the connection, and then there is a new approval.
+TEST_F(ConversationTest, ANewApprovalDoesNotDoubleWhatThePeerHasAlready) {
+  Connect();
+  bob_.Stop();
+  ASSERT_TRUE(alice_.manager->Send("bob", "one").ok());
+  alice_.Stop();
+  const SavedLinks before(alice_);
+  alice_.Start();
+  bob_.Start();
+  ASSERT_TRUE(RunUntil([&] { return bob_.received.size() == 1; }));
+  alice_.Stop();
+  bob_.Stop();
+  before.Restore();
+  alice_.Start();
+  bob_.Start();
+  alice_.receipts.clear();
+  const Introduced again = Introduce(bob_, alice_);
+  ASSERT_TRUE(Give(alice_, again).ok());
+  ASSERT_TRUE(Give(bob_, again).ok());
+  ASSERT_TRUE(alice_.manager->Send("bob", "two").ok());
+  ASSERT_TRUE(RunUntil([&] { return alice_.CountReceipts(ReceiptState::kDelivered) == 2; }));
+  EXPECT_THAT(alice_.manager->Waiting("bob").value(), IsEmpty());
+  ASSERT_TRUE(RunUntil([&] { return bob_.received.size() >= 2; }));
+  EXPECT_THAT(bob_.Texts(), ElementsAre("one", "two"));
+}
+
+// Alice dies while she takes over what waits: before anything of it, and after all of it.
+TEST_F(ConversationTest, ACrashInTheMiddleOfANewApprovalLosesAndDoublesNothing) {
+  for (const bool carried : {false, true}) {
+    bob_.received.clear();
+    Connect();
+    bob_.Stop();
+    ASSERT_TRUE(RunUntil([&] { return !alice_.manager->IsOpen("bob"); }));
+    ASSERT_TRUE(alice_.manager->Send("bob", "one").ok());
+    alice_.Stop();
+    const SavedLinks before(alice_);
+    alice_.Start();
+    bob_.Start();
+    const Introduced again = Introduce(bob_, alice_);
+    ASSERT_TRUE(Give(alice_, again).ok());
+    ASSERT_TRUE(Give(bob_, again).ok());
+    bob_.Stop();
+    alice_.Stop();
+    before.Restore();
+    if (!carried) {
+      std::filesystem::remove(absl::StrCat(alice_.directory.path(), "/state/links/",
+                                           again.introduction.id.Hex(), ".chat"));
+    }
+    alice_.Start();
+    EXPECT_THAT(alice_.manager->Peers(), ElementsAre("bob")) << carried;
+    EXPECT_THAT(alice_.manager->Waiting("bob").value(), SizeIs(1)) << carried;
+    ASSERT_TRUE(alice_.manager->Send("bob", "two").ok());
+    bob_.Start();
+    ASSERT_TRUE(RunUntil([&] { return bob_.received.size() >= 2; })) << carried;
+    EXPECT_THAT(bob_.Texts(), ElementsAre("one", "two")) << carried;
+    ASSERT_TRUE(RunUntil([&] { return alice_.manager->Waiting("bob").value().empty(); }));
+  }
+}
+
+TEST_F(ConversationTest, ANewApprovalThatCannotBeWrittenLeavesTheOldConversation) {
+  Connect();
+  bob_.Stop();
+  ASSERT_TRUE(RunUntil([&] { return !alice_.manager->IsOpen("bob"); }));
+  const std::string text(wire::kMaxChatText, 'x');
+  ASSERT_TRUE(alice_.manager->Send("bob", text).ok());
+  bob_.Start();
+  const Introduced again = Introduce(bob_, alice_);
+  {
+    const FileSizeLimit limit(8 * 1024);  // Enough for everything but the message.
+    const absl::Status refused = Give(alice_, again);
+    EXPECT_FALSE(refused.ok());
+    EXPECT_FALSE(absl::IsInvalidArgument(refused) || absl::IsFailedPrecondition(refused))
+        << refused << ": the server would not send it again";
+  }
+  EXPECT_THAT(alice_.manager->Peers(), ElementsAre("bob"));
+  EXPECT_THAT(alice_.manager->Waiting("bob").value(), SizeIs(1));
+  ASSERT_TRUE(Give(alice_, again).ok());
+  ASSERT_TRUE(Give(bob_, again).ok());
+  ASSERT_TRUE(RunUntil([&] { return bob_.received.size() == 1; }));
+  EXPECT_THAT(bob_.Texts(), ElementsAre(text));
+  EXPECT_EQ(alice_.manager->Path("bob")->open, true);
 }
 
 TEST_F(ConversationTest, TheOutboxHasABound) {

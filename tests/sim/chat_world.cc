@@ -94,7 +94,7 @@ void ChatSide::Feed(ByteView bytes, MonoTime now) {
   Take(events, now);
 }
 
-void ChatSide::Take(const std::vector<client::SessionEvent>& events, MonoTime now) {
+void ChatSide::Take(std::vector<client::SessionEvent>& events, MonoTime now) {
   if (!client::JournalReceived(*journal_, *conversation_, events).ok()) {
     down_ = true;  // As the client does: nothing more until the next start.
     return session_.reset();

@@ -56,7 +56,7 @@ class ChatSide {
  private:
   void Start();
   void Show(const client::IncomingMessage& message, bool replayed);
-  void Take(const std::vector<client::SessionEvent>& events, MonoTime now);
+  void Take(std::vector<client::SessionEvent>& events, MonoTime now);
   void Problem(const std::string& what) { problems.push_back(name_ + ": " + what); }
 
   const std::string name_;

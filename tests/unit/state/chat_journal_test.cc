@@ -131,6 +131,61 @@ TEST(ChatJournalTest, AGapInWhatIsReceivedIsAnError) {
   EXPECT_EQ(journal->history().last_in, 1u);
 }
 
+// A message that was sent again on a new link has another seq and the same id.
+TEST(ChatJournalTest, AnIdThatIsKnownIsCountedAndNotShown) {
+  MemoryStorage storage;
+  IncomingMessage again = In(1);
+  {
+    auto journal = OpenJournal(storage);
+    ASSERT_TRUE(journal->AppendReceived({IdOf(1), IdOf(7)}).ok());
+    ASSERT_TRUE(journal->AppendIncoming(again).ok());
+    ASSERT_TRUE(journal->AppendIncoming(In(2)).ok());
+    again.seq = 3;
+    again.id = IdOf(2);
+    ASSERT_TRUE(journal->AppendIncoming(again).ok());
+    ASSERT_TRUE(journal->Sync().ok());
+  }
+  for (int restart = 0; restart < 3; ++restart) {  // The first one compacts what was appended.
+    storage.CutPower();
+    const auto journal = OpenJournal(storage);
+    EXPECT_EQ(journal->history().last_in, 3u) << restart;
+    EXPECT_THAT(journal->history().unshown, ElementsAre(In(2))) << restart;
+    for (const uint8_t id : {1, 2, 7}) {
+      EXPECT_TRUE(journal->history().received.Contains(IdOf(id))) << restart;
+    }
+    EXPECT_FALSE(journal->history().received.Contains(IdOf(3))) << restart;
+  }
+}
+
+TEST(ChatJournalTest, TheNewestThousandReceivedIdsAreKnown) {
+  MemoryStorage storage;
+  const auto id = [](uint64_t n) {
+    MessageId out;
+    out.bytes[0] = static_cast<uint8_t>(n);
+    out.bytes[1] = static_cast<uint8_t>(n >> 8);
+    return out;
+  };
+  {
+    auto journal = OpenJournal(storage);
+    for (uint64_t seq = 1; seq <= 1500; ++seq) {
+      IncomingMessage message = In(1);
+      message.seq = seq;
+      message.id = id(seq);
+      ASSERT_TRUE(journal->AppendIncoming(message).ok());
+    }
+    ASSERT_TRUE(journal->AppendShown(1490).ok());
+    ASSERT_TRUE(journal->Flush().ok());
+  }
+  for (int restart = 0; restart < 2; ++restart) {
+    const auto journal = OpenJournal(storage);
+    EXPECT_THAT(journal->history().received.ids(), SizeIs(1000));
+    EXPECT_THAT(journal->history().unshown, SizeIs(10));
+    EXPECT_FALSE(journal->history().received.Contains(id(500)));
+    EXPECT_TRUE(journal->history().received.Contains(id(501)));
+    EXPECT_TRUE(journal->history().received.Contains(id(1500)));
+  }
+}
+
 TEST(ChatJournalTest, AFailedDiskIsReported) {
   MemoryStorage storage;
   auto journal = OpenJournal(storage);
