@@ -7,6 +7,9 @@
 #include "common/base/text.h"
 #include "peer-client/cli/plain_text.h"
 
+// A record is given the fields that hold texts; the others keep their defaults.
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
+
 namespace p2p::client {
 namespace {
 
@@ -27,7 +30,7 @@ std::vector<std::string> HostileTexts() {
   for (int c = 0x2066; c <= 0x2069; ++c) out.push_back(absl::StrCat("a", Utf8(c), "b"));
   for (const char* text :
        {"\x1b[2J", "\x1b]0;title\x07", "\x1b]52;c;ZXZpbA==\x07", "\x1bPq\x1b\\", "\x1b[?1049h",
-        "\x1b[200~paste\x1b[201~", "fine\n12:00 <carol> hello", "x\r12:00 -!- carol is verified.",
+        "\x1b[200~paste\x1b[201~", "fine\n99:99 <carol> hello", "x\r99:99 -!- carol is verified.",
         "\xFF\xFE", "\xC0\xAF\xE0\x80\xAF", "\xED\xA0\x80", "\xF4\x90\x80\x80",
         "\x9b"
         "31m"}) {
@@ -135,7 +138,7 @@ TEST(HostileTextTest, NoFieldOfAnyRecordReachesTheTerminalAsItCame) {
       const std::string shown = ToPlainText(record, WallFromMs(1'772'366'400'123), style);
       ASSERT_EQ(Harm(shown), "") << "record " << record.index() << " with "
                                  << hostile.substr(0, 40);
-      ASSERT_EQ(shown.find("\n12:00"), std::string::npos) << "record " << record.index();
+      ASSERT_EQ(shown.find("\n99:99"), std::string::npos) << "record " << record.index();
     }
   }
 }
