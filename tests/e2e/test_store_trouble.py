@@ -12,6 +12,7 @@ from test_floods import Bystanders
 
 PASSWORD = "a good password"
 LOCKED = scale(4, 30)  # Seconds.
+FAST = ("--set", "timing.reconnect_first=200ms", "--set", "timing.reconnect_max=1s")
 
 
 class SignUps:
@@ -61,13 +62,22 @@ def is_intact(path):
 
 
 class SmallDisk:
-    """A server whose directory is a file system of two megabytes that only it sees."""
+    """A server whose directory is a file system of two megabytes that only it sees, and the one that is started on it after a kill -9."""
 
     def __init__(self, world):
         harness.need_namespaces()
+        self.world = world
         os.makedirs(world.path("server"))
         mount = f"mount -t tmpfs -o size=2m,mode=700 tmpfs '{world.path('server')}' && exec \"$0\" \"$@\""
         self.server = world.server(wrap=["unshare", "--mount", "sh", "-c", mount])
+        self.place = f"/proc/{self.server.pid}/root{self.server.data_dir}"
+
+    def kill_and_start_again(self):
+        """Its disk lives on, kept by an open descriptor."""
+        with open(f"/proc/{self.server.pid}/ns/mnt") as disk:
+            self.server.kill()
+            self.server = self.world.server(wrap=["nsenter", f"--mount=/proc/{os.getpid()}/fd/{disk.fileno()}"],
+                                            listen=f"127.0.0.1:{self.server.port}", relay=f"127.0.0.1:{self.server.relay_port}")
         self.place = f"/proc/{self.server.pid}/root{self.server.data_dir}"
 
     def fill(self):
@@ -114,38 +124,58 @@ def test_the_disk_is_full(world):
 def test_the_disk_is_full_while_people_broadcast(world):
     disk = SmallDisk(world)
     raw = Raw(disk.server, disk.certificate())
-    people = [world.member(disk.server, name) for name in ("alice", "bob")]
+    people = [world.member(disk.server, name, *FAST) for name in ("alice", "bob")]
     raw.sign_up("carol", PASSWORD)
     token = raw.log_in("carol", PASSWORD)
-    told = broadcast(raw, token, "while there is room")
+    stored = [broadcast(raw, token, "while there is room")]
     for person in people:
-        person.expect("broadcast", id=told)
+        person.expect("broadcast", id=stored[0])
     disk.fill()
-    refused = []
+    codes = []
 
     def is_refused():
-        text = f"number {len(refused)}" + "z" * 20_000
-        refused.append(code_of(lambda: broadcast(raw, token, text)))
-        return refused[-1] == grpc.StatusCode.RESOURCE_EXHAUSTED
+        codes.append(code_of(lambda: stored.append(broadcast(raw, token, f"number {len(codes)}" + "z" * 20_000))))
+        return codes[-1] == grpc.StatusCode.RESOURCE_EXHAUSTED
 
     harness.wait_for("a broadcast is refused", is_refused)
-    stored = refused.count(grpc.StatusCode.OK)
-    equal(set(refused) - {grpc.StatusCode.OK}, {grpc.StatusCode.RESOURCE_EXHAUSTED}, "what the others were told")
+    equal(set(codes) - {grpc.StatusCode.OK}, {grpc.StatusCode.RESOURCE_EXHAUSTED}, "what the others were told")
     # What was confirmed before goes on, though no receipt of it can be stored now.
     for person in people:
-        harness.wait_for(f"{person.name} reads all {stored} that were confirmed", lambda: len(person.seen("broadcast")) == 1 + stored)
+        harness.wait_for(f"{person.name} reads all that were confirmed", lambda: len(person.seen("broadcast")) == len(stored))
     raw.directory.ListActive(list_active(), metadata=token, timeout=5)
     disk.make_room()
     made_room = time.monotonic()
     harness.wait_for("a broadcast is stored again", lambda: not is_refused())
     took = time.monotonic() - made_room
     check(took <= 5, f"recovered after {took:.1f} s")
-    shown = {}
     for person in people:
-        harness.wait_for(f"{person.name} reads the last one", lambda: len(person.seen("broadcast")) == 2 + stored)
-        shown[person.name] = [event["id"] for event in person.seen("broadcast")]
-        equal(len(set(shown[person.name])), 2 + stored, "each once")
+        person.expect("broadcast", id=stored[-1])
+        equal(sorted(event["id"] for event in person.seen("broadcast")), sorted(stored), f"what {person.name} was shown: each once")
+    raw.close()
+    disk.kill_and_start_again()
+    confirmed_is_what_is_there(Raw(disk.server, disk.certificate()), stored, codes.count(grpc.StatusCode.RESOURCE_EXHAUSTED))
+    for person in people:
+        equal(sorted(event["id"] for event in person.seen("broadcast")), sorted(stored), f"{person.name} was shown nothing more")
     is_intact(f"{disk.place}/server.db")
+
+
+def confirmed_is_what_is_there(raw, stored, refused):
+    """After a kill -9: each OK was true, of what was refused nothing is there, and what was delivered while nothing could be stored
+    is in the ledger too."""
+    from p2p.v1 import broadcast_pb2
+    check(refused > 0, "some were refused")
+    token = raw.log_in("carol", PASSWORD)
+    listed = raw.broadcasts.ListBroadcasts(broadcast_pb2.ListBroadcastsRequest(), metadata=token, timeout=10).broadcasts
+    equal(sorted(b.broadcast_id for b in listed), sorted(stored), "broadcasts that are there after a kill -9")
+
+    def delivered(id_):
+        answer = raw.broadcasts.GetBroadcast(broadcast_pb2.GetBroadcastRequest(broadcast_id=id_), metadata=token, timeout=10)
+        done = (broadcast_pb2.DELIVERED_UDP, broadcast_pb2.DELIVERED_CHANNEL)
+        # A row that could not be stored is made when its client is back, and says that it has it.
+        return sorted(d.username for d in answer.deliveries if d.state in done) == ["alice", "bob"]
+    for id_ in stored:
+        harness.wait_for(f"the ledger has both receipts of {id_}", lambda: delivered(id_))
+    raw.close()
 
 
 def test_another_process_locks_the_database(world):
