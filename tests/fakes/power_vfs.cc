@@ -46,6 +46,7 @@ PowerVfs::Change Before(sqlite3_file* f, int64_t offset, int64_t n) {
 int Write(sqlite3_file* f, const void* from, int n, sqlite3_int64 at) {
   if (Shim(f).owner->full()) return SQLITE_FULL;
   if (Shim(f).state != nullptr) {
+    Shim(f).owner->BeforeEvent();
     PowerVfs::Change change = Before(f, at, n);
     change.written = static_cast<size_t>(n);
     Shim(f).state->unsynced.push_back(std::move(change));
@@ -54,12 +55,14 @@ int Write(sqlite3_file* f, const void* from, int n, sqlite3_int64 at) {
 }
 int Truncate(sqlite3_file* f, sqlite3_int64 size) {
   if (Shim(f).state != nullptr) {
+    Shim(f).owner->BeforeEvent();
     Shim(f).state->unsynced.push_back(Before(f, size, INT64_MAX / 2));
   }
   return Real(f)->pMethods->xTruncate(Real(f), size);
 }
 int Sync(sqlite3_file* f, int flags) {
   if (Shim(f).owner->sync_fails()) return SQLITE_IOERR_FSYNC;
+  if (Shim(f).state != nullptr) Shim(f).owner->BeforeEvent();
   Shim(f).owner->CountSync();
   if (Shim(f).state != nullptr) Shim(f).state->unsynced.clear();
   return Real(f)->pMethods->xSync(Real(f), flags);
@@ -73,6 +76,19 @@ int CheckLock(sqlite3_file* f, int* out) {
   return Real(f)->pMethods->xCheckReservedLock(Real(f), out);
 }
 int Control(sqlite3_file* f, int op, void* arg) {
+  const auto level = Shim(f).owner->synchronous();
+  if (op == SQLITE_FCNTL_PRAGMA && level) {
+    auto* pragma = static_cast<char**>(arg);  // Answer, name, value.
+    if (absl::string_view(pragma[1]) == "synchronous") {
+      if (pragma[2] == nullptr) {
+        pragma[0] = sqlite3_mprintf("2");
+        return SQLITE_OK;
+      }
+      // SQLite takes the value from here when this returns; a digit fits where a word was.
+      pragma[2][0] = static_cast<char>('0' + *level);
+      pragma[2][1] = '\0';
+    }
+  }
   return Real(f)->pMethods->xFileControl(Real(f), op, arg);
 }
 int SectorSize(sqlite3_file* f) { return Real(f)->pMethods->xSectorSize(Real(f)); }

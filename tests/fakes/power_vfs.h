@@ -4,8 +4,10 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,6 +31,12 @@ class PowerVfs {
   void set_full(bool full) { full_ = full; }
   void set_sync_fails(bool fails) { sync_fails_ = fails; }
   int syncs() const { return syncs_; }
+  // Runs before every write, truncation and sync of a database or its log, on the thread that is
+  // about to do it: the moments between which a cut makes a difference.
+  void set_before_event(std::function<void()> hook) { before_event_ = std::move(hook); }
+  // Connections opened from now on run with this `PRAGMA synchronous` whatever they ask for, and
+  // are told 2 (FULL): what a test of power cuts must find.
+  void set_synchronous(int level) { synchronous_ = level; }
 
   // Copies the database `from` (with its log) to `to` as a power cut at this moment could leave it:
   // of the writes since each file's last sync a random number of the first survives, half of the
@@ -50,6 +58,10 @@ class PowerVfs {
   bool full() const { return full_; }
   bool sync_fails() const { return sync_fails_; }
   void CountSync() { ++syncs_; }
+  void BeforeEvent() const {
+    if (before_event_) before_event_();
+  }
+  std::optional<int> synchronous() const { return synchronous_; }
   sqlite3_vfs* real() const { return real_; }
 
  private:
@@ -60,6 +72,8 @@ class PowerVfs {
   bool full_ = false;
   bool sync_fails_ = false;
   int syncs_ = 0;
+  std::function<void()> before_event_;
+  std::optional<int> synchronous_;
 };
 
 }  // namespace p2p
