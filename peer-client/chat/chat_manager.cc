@@ -20,6 +20,10 @@ constexpr size_t kMaxEnded = 256;
 constexpr size_t kMaxUnseen = 256;  // Each is an open file.
 constexpr absl::string_view kTimeOver = "the time agreed on is over";
 
+std::string NonceFile(const ChatOptions& options) {
+  return absl::StrCat(options.state_dir, "/nonces");
+}
+
 std::string StateOf(const KnownPeer& known) {
   if (known.offered) return "changed";
   if (known.verified) return "verified";
@@ -70,6 +74,8 @@ ChatManager::Impl::Impl(asio::io_context& io, const crypto::PublicKey& device_ke
       known_(std::move(known)) {}
 
 absl::Status ChatManager::Impl::LoadLinks() {
+  const auto nonces = storage_.Read(NonceFile(options_));
+  if (nonces.ok()) nonces_ = NonceMemory::Parse(AsBytes(*nonces), clock_.Wall());
   P2P_ASSIGN_OR_RETURN(LinkRecordStore::Loaded loaded, store_.Load());
   for (const auto& name : loaded.unreadable) LogWarning("link_record_unreadable", {{"file", name}});
   for (LinkRecord& record : loaded.records) {
@@ -247,8 +253,20 @@ void ChatManager::Impl::OnExpiry(Link& link) {
 
 wire::IntroNonce ChatManager::Impl::MakeNonce(Duration limit) {
   const auto nonce = random_.Array<wire::kNonceSize>();
-  nonces_.Add(nonce, limit);
+  nonces_.Add(nonce, clock_.Wall(), limit);
+  SaveNonces();
   return nonce;
+}
+
+// Without the file the request still works; only a restart before its introduction ends it.
+void ChatManager::Impl::SaveNonces() {
+  const absl::Status saved = storage_.Replace(NonceFile(options_), AsText(nonces_.Serialize()));
+  if (!saved.ok()) LogWarning("nonces_not_saved", {{"error", saved.message()}});
+}
+
+void ChatManager::Impl::ForgetNonce(const wire::IntroNonce& nonce) {
+  nonces_.Remove(nonce);
+  SaveNonces();
 }
 
 absl::Status ChatManager::Impl::OnIntroduction(ByteView signed_object, ByteView signature,
@@ -277,7 +295,7 @@ absl::Status ChatManager::Impl::OnIntroduction(ByteView signed_object, ByteView 
   }
   P2P_ASSIGN_OR_RETURN(const auto verdict, known_.Meet(record.peer, record.me.uid));
   if (verdict == KnownPeers::Verdict::kChanged) {
-    nonces_.Remove(nonce);
+    ForgetNonce(nonce);
     RememberEnded(id);
     return KeyChanged(record.peer.name);
   }
@@ -294,7 +312,7 @@ absl::Status ChatManager::Impl::OnIntroduction(ByteView signed_object, ByteView 
     store_.Remove(id).IgnoreError();
     return replaced;
   }
-  nonces_.Remove(nonce);
+  ForgetNonce(nonce);
   StartDialling(**link, timing_.dial_total);
   return absl::OkStatus();
 }

@@ -67,6 +67,8 @@ class ChatManager::Impl final : public LinkConnection::Owner,
   void RemoveFiles(const RequestId& id);
   void RememberEnded(const RequestId& id);
   std::string IdentityState(const Link& link) const;
+  void SaveNonces();
+  void ForgetNonce(const wire::IntroNonce& nonce);
   void ArmExpiry(Link& link);
   void OnExpiry(Link& link);
   absl::Status BeginHangUp(Link& link, absl::string_view reason);

@@ -7,20 +7,45 @@
 
 namespace p2p::client {
 
-void NonceMemory::Add(const wire::IntroNonce& nonce, Duration limit) {
-  nonces_.emplace_back(nonce, limit);
+void NonceMemory::Add(const wire::IntroNonce& nonce, WallTime now, Duration limit) {
+  nonces_.push_back({nonce, now, limit});
   if (nonces_.size() > kMax) nonces_.pop_front();
 }
 
 std::optional<Duration> NonceMemory::Limit(const wire::IntroNonce& nonce) const {
-  for (const auto& [known, limit] : nonces_) {
-    if (known == nonce) return limit;
+  for (const Given& given : nonces_) {
+    if (given.nonce == nonce) return given.limit;
   }
   return std::nullopt;
 }
 
 void NonceMemory::Remove(const wire::IntroNonce& nonce) {
-  std::erase_if(nonces_, [&](const auto& entry) { return entry.first == nonce; });
+  std::erase_if(nonces_, [&](const Given& given) { return given.nonce == nonce; });
+}
+
+//   memory:  (nonce 16   given at, ms, u64   limit, ns, u64)*
+Bytes NonceMemory::Serialize() const {
+  ByteWriter out;
+  for (const Given& given : nonces_) {
+    out.Append(given.nonce)
+        .U64(static_cast<uint64_t>(ToMs(given.at)))
+        .U64(static_cast<uint64_t>(given.limit.count()));
+  }
+  return out.Release();
+}
+
+NonceMemory NonceMemory::Parse(ByteView bytes, WallTime now) {
+  NonceMemory out;
+  ByteReader in(bytes);
+  while (in.ok() && in.remaining() > 0) {
+    const auto nonce = in.Array<wire::kNonceSize>();
+    const WallTime at = WallFromMs(static_cast<int64_t>(in.U64()));
+    const Duration limit(static_cast<int64_t>(in.U64()));
+    if (!in.ok()) return {};
+    const bool fresh = at <= now && at >= now - kKept && limit >= Duration::zero();
+    if (fresh) out.Add(nonce, at, limit);
+  }
+  return out;
 }
 
 absl::StatusOr<CheckedIntroduction> CheckIntroduction(const IntroductionInput& input) {

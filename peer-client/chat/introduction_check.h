@@ -10,18 +10,30 @@
 
 namespace p2p::client {
 
-// Nonces we gave away and have not seen in an introduction; the newest 256.
+// Nonces we gave away and have not seen in an introduction; the newest 256. They outlive a restart,
+// since what was asked or approved before it may be answered after it.
 class NonceMemory {
  public:
   static constexpr size_t kMax = 256;
+  // The server sends an introduction again for 10 minutes, at most a minute after the request.
+  static constexpr WallTime::duration kKept = std::chrono::minutes(15);
   // `limit` of the conversation that comes of it; zero: none but the approval's end.
-  void Add(const wire::IntroNonce& nonce, Duration limit = {});
+  void Add(const wire::IntroNonce& nonce, WallTime now, Duration limit = {});
   // nullopt: it was not given away.
   std::optional<Duration> Limit(const wire::IntroNonce& nonce) const;
   void Remove(const wire::IntroNonce& nonce);
 
+  Bytes Serialize() const;
+  // Without those older than kKept; empty for what is no serialized memory.
+  static NonceMemory Parse(ByteView bytes, WallTime now);
+
  private:
-  std::deque<std::pair<wire::IntroNonce, Duration>> nonces_;
+  struct Given {
+    wire::IntroNonce nonce;
+    WallTime at;
+    Duration limit;
+  };
+  std::deque<Given> nonces_;
 };
 
 struct IntroductionInput {

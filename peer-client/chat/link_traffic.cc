@@ -262,7 +262,9 @@ void ChatManager::Impl::OnEvents(LinkConnection& connection, std::vector<Session
 
 void ChatManager::Impl::OnProven(Link& link, LinkConnection& connection) {
   if (!link.record.we_control) return;
-  if (link.open != nullptr) {
+  // Both dial until one is open, so another one may come late. Later than that the peer dials only
+  // because it has lost the open one, whatever this side has noticed: the new one takes its place.
+  if (link.open != nullptr && clock_.Mono() - link.opened_at < timing_.peer_handshake) {
     connection.Close(SessionEnd::kReplaced);
     link.Forget(connection);
     return;

@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 
 #include <asio/ip/tcp.hpp>
+#include <asio/write.hpp>
 #include <csignal>
 
 #include "absl/strings/match.h"
@@ -191,6 +192,104 @@ TEST_F(ConversationTest, ARepeatedIntroductionIsAcknowledgedAndChangesNothing) {
   EXPECT_THAT(alice_.manager->Peers(), ElementsAre("bob"));
   RunFor(100ms);
   EXPECT_TRUE(bob_.manager->IsOpen("alice"));
+}
+
+TEST_F(ConversationTest, ARestartBetweenTheApprovalAndItsIntroductionEndsNothing) {
+  const Introduced introduced = Introduce(alice_, bob_);
+  for (TestPeer* peer : {&alice_, &bob_}) {
+    const uint16_t port = peer->port;
+    peer->Start();
+    ASSERT_EQ(peer->port, port);
+    ASSERT_TRUE(Give(*peer, introduced).ok());
+  }
+  ASSERT_TRUE(RunUntil([&] { return bob_.manager->IsOpen("alice"); }));
+  // Once only: after the end of the conversation the same introduction brings nothing back.
+  ASSERT_TRUE(alice_.manager->HangUp("bob").ok());
+  ASSERT_TRUE(RunUntil([&] { return bob_.manager->Peers().empty() && LinkFiles(alice_) == 0; }));
+  alice_.Start();
+  EXPECT_EQ(Give(alice_, introduced).code(), absl::StatusCode::kFailedPrecondition);
+}
+
+// Between a dialler and a listener; can lose what it carries without telling the listener.
+class Forwarder {
+ public:
+  Forwarder(asio::io_context& io, uint16_t to)
+      : io_(io), to_(asio::ip::address_v4::loopback(), to), acceptor_(io, {to_.address(), 0}) {
+    Accept();
+  }
+  uint16_t port() const { return acceptor_.local_endpoint().port(); }
+  size_t carried() const { return pairs_.size(); }
+  // The dialler's end of every connection is gone; the listener's stays, silent.
+  void LoseDiallers() {
+    for (const auto& pair : pairs_) {
+      pair->lost = true;
+      pair->near.close();
+    }
+  }
+
+ private:
+  using tcp = asio::ip::tcp;
+  struct Pair {
+    explicit Pair(asio::io_context& io) : near(io), far(io) {}
+    tcp::socket near, far;
+    std::array<uint8_t, 4096> up{}, down{};
+    bool lost = false;
+  };
+  using PairPtr = std::shared_ptr<Pair>;
+
+  void Accept() {
+    const auto pair = std::make_shared<Pair>(io_);
+    acceptor_.async_accept(pair->near, [this, pair](const asio::error_code& error) {
+      if (error) return;
+      asio::error_code refused;
+      pair->far.connect(to_, refused);
+      if (!refused) {
+        pairs_.push_back(pair);
+        Carry(pair, pair->near, pair->far, pair->up);
+        Carry(pair, pair->far, pair->near, pair->down);
+      }
+      Accept();
+    });
+  }
+  static void Carry(PairPtr pair, tcp::socket& from, tcp::socket& to,
+                    std::array<uint8_t, 4096>& buffer) {
+    from.async_read_some(asio::buffer(buffer),
+                         [pair, &from, &to, &buffer](const asio::error_code& error, size_t n) {
+                           asio::error_code failed;
+                           if (error && !pair->lost)
+                             to.shutdown(tcp::socket::shutdown_send, failed);
+                           if (error || pair->lost) return;
+                           asio::write(to, asio::buffer(buffer, n), failed);
+                           Carry(pair, from, to, buffer);
+                         });
+  }
+
+  asio::io_context& io_;
+  const tcp::endpoint to_;
+  tcp::acceptor acceptor_;
+  std::vector<PairPtr> pairs_;
+};
+
+// Bob's path broke and came back, and only he has noticed: alice, who selects, still holds the dead
+// connection, and would for up to a minute.
+TEST_F(ConversationTest, APeerThatComesBackIsNotHeldUpByItsDeadConnection) {
+  Forwarder between(io_, alice_.port);
+  Introduced introduced = Introduce(alice_, bob_);
+  introduced.introduction.requester.chat_port = between.port();
+  introduced.introduction.target.chat_port = 0;  // Only bob dials.
+  Sign(introduced);
+  ASSERT_TRUE(Give(alice_, introduced).ok());
+  ASSERT_TRUE(Give(bob_, introduced).ok());
+  ASSERT_TRUE(RunUntil([&] { return bob_.manager->IsOpen("alice"); }));
+  RunFor(timing_.peer_handshake);  // Until then a second connection is one that came late.
+  between.LoseDiallers();
+  const MonoTime lost = clock_.Mono();
+  ASSERT_TRUE(bob_.manager->Send("alice", "back again").ok());
+  ASSERT_TRUE(RunUntil([&] { return !alice_.received.empty(); }));
+  EXPECT_LT(clock_.Mono() - lost, 5s);
+  EXPECT_THAT(alice_.Texts(), ElementsAre("back again"));
+  EXPECT_TRUE(alice_.opened.back().reopened);
+  EXPECT_EQ(between.carried(), 2u);
 }
 
 TEST_F(ConversationTest, NamesAreFoundWithoutRegardToCaseAndUnknownOnesAreRefused) {

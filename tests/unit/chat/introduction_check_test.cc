@@ -75,8 +75,8 @@ TEST_F(IntroductionCheckTest, ANewerProtocolIsRefusedWithAnExplanation) {
 
 TEST_F(IntroductionCheckTest, BothSidesMakeTheSameLinkAndOnlyForTheirOwnNonces) {
   NonceMemory alices, bobs, none;
-  alices.Add(intro_.requester.nonce);
-  bobs.Add(intro_.target.nonce);
+  alices.Add(intro_.requester.nonce, WallFromMs(1));
+  bobs.Add(intro_.target.nonce, WallFromMs(1));
   const auto alice = MakeLinkRecord(*Check(0x20, "alice"), alices, WallFromMs(5));
   const auto bob = MakeLinkRecord(*Check(0x80, "bob"), bobs, WallFromMs(5));
   ASSERT_TRUE(alice.ok() && bob.ok());
@@ -93,10 +93,28 @@ TEST_F(IntroductionCheckTest, TheControllerIsWhoTheServerSays) {
   intro_.controller = wire::LinkController::kTarget;
   Sign();
   NonceMemory bobs;
-  bobs.Add(intro_.target.nonce);
+  bobs.Add(intro_.target.nonce, WallFromMs(1));
   const auto bob = MakeLinkRecord(*Check(0x80, "bob"), bobs, WallFromMs(5));
   EXPECT_TRUE(bob->we_control);
   EXPECT_FALSE(bob->we_requested);
+}
+
+TEST(NonceMemoryTest, OutlivesARestartForAQuarterOfAnHour) {
+  const WallTime given = WallFromMs(1'000'000'000'000);
+  NonceMemory memory;
+  memory.Add({1}, given);
+  memory.Add({2}, given + NonceMemory::kKept, Duration(30min));
+  const Bytes saved = memory.Serialize();
+  const NonceMemory soon = NonceMemory::Parse(saved, given + NonceMemory::kKept);
+  EXPECT_EQ(soon.Limit({1}), Duration::zero());
+  EXPECT_EQ(soon.Limit({2}), Duration(30min));
+  const NonceMemory later = NonceMemory::Parse(saved, given + NonceMemory::kKept + 1ms);
+  EXPECT_FALSE(later.Limit({1}));
+  EXPECT_TRUE(later.Limit({2}));
+  for (size_t cut = 1; cut < saved.size(); ++cut) {
+    if (cut % 32 == 0) continue;
+    EXPECT_FALSE(NonceMemory::Parse(ByteView(saved).first(cut), given).Limit({1})) << cut;
+  }
 }
 
 TEST(NonceMemoryTest, KeepsTheNewest) {
@@ -105,7 +123,7 @@ TEST(NonceMemoryTest, KeepsTheNewest) {
     wire::IntroNonce nonce{};
     nonce[0] = static_cast<uint8_t>(i);
     nonce[1] = static_cast<uint8_t>(i >> 8);
-    memory.Add(nonce);
+    memory.Add(nonce, WallFromMs(1));
   }
   EXPECT_FALSE(memory.Limit({0, 0}));
   EXPECT_TRUE(memory.Limit({1, 0}));
