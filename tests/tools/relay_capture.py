@@ -6,13 +6,14 @@ may use a number again only after a REGISTERED that brought a server_random neve
 import os
 import re
 import signal
+import socket
 import struct
 
 from drive import Process, wait_for
 
 DATA, REGISTER, CHALLENGE, REGISTERED = 0x10, 0x11, 0x12, 0x13
 HEADER_SIZE, REGISTER_SIZE, REGISTERED_SIZE = 20, 256, 96
-SNAP = 352  # A REGISTER under its Ethernet, IPv4 and UDP headers fits; of DATA the header is needed.
+END = b"\0the end"  # A datagram that everybody is silent to.
 
 
 class KeyUse:
@@ -23,11 +24,11 @@ class KeyUse:
         self.counts = {DATA: 0, REGISTER: 0, CHALLENGE: 0, REGISTERED: 0}
         self._sealed = {}  # What a registration key sealed, by the randoms that make it.
         self._fresh = set()  # (conn_id, direction) that may go on to new keys.
+        self._skipped = 0  # Of keys that were left.
         self._used = {}  # Numbers under the present keys, by (conn_id, direction).
 
-    def add(self, to_client, datagram, length=None):
-        """LENGTH is that of the whole datagram when only its beginning was recorded."""
-        kind, length = datagram[0], length or len(datagram)
+    def add(self, to_client, datagram):
+        kind, length = datagram[0], len(datagram)
         if kind == DATA and length >= HEADER_SIZE:
             self._data(to_client, datagram)
         elif kind == REGISTER and not to_client and length == REGISTER_SIZE:
@@ -38,6 +39,10 @@ class KeyUse:
             self.findings.append(f"neither of the four kinds, or not in this direction: {datagram[:4].hex()}, {length} bytes")
             return
         self.counts[kind] += 1
+
+    def missing(self):
+        """How many numbers below the highest were not seen: sealed and not sent, or sent and not recorded."""
+        return self._skipped + sum(max(used) - len(used) for used in self._used.values())
 
     def _same(self, key, sealed, what):
         """Resends are byte-identical."""
@@ -65,14 +70,23 @@ class KeyUse:
                 why = "no keys" if used is None else "no new keys since it came before"
                 self.findings.append(f"{'to' if to_client else 'from'} {conn_id.hex()}: packet number {number}, epoch {datagram[1]}: {why}")
             self._fresh.discard(keys)
+            self._skipped += max(used) - len(used) if used else 0
             used = self._used[keys] = set()
         if number == 0:
             self.findings.append(f"{'to' if to_client else 'from'} {conn_id.hex()}: packet number 0 belongs to the registration")
         used.add(number)
 
 
+def cut(payload):
+    """The datagrams in what the kernel was to cut into equal ones (UDP_SEGMENT), of which a capture on the loopback device shows the
+    whole. All are of one session, and each has its conn_id at byte 4."""
+    again = payload.find(payload[4:12], HEADER_SIZE) if len(payload) > HEADER_SIZE else -1
+    size = again - 4 if again > 0 else len(payload)
+    return [payload[at:at + size] for at in range(0, len(payload), size)]
+
+
 def datagrams(path, port):
-    """(to_client, beginning, whole length) of each UDP datagram over IPv4 in a pcap file of Ethernet frames."""
+    """(to_client, bytes) of each UDP datagram over IPv4 in a pcap file of Ethernet frames."""
     with open(path, "rb") as file:
         head = file.read(24)
         magic, kind = struct.unpack("<I16xI", head)
@@ -82,14 +96,16 @@ def datagrams(path, port):
             frame = file.read(struct.unpack("<8xI4x", record)[0])
             udp = 14 + (frame[14] & 15) * 4
             source, target, length = struct.unpack_from(">HHH", frame, udp)
-            if port in (source, target):
-                yield source == port, frame[udp + 8:udp + length], length - 8
+            payload = frame[udp + 8:udp + length]
+            if port in (source, target) and payload != END:
+                for datagram in cut(payload) if payload else ():
+                    yield source == port, datagram
 
 
 def judge(path, port):
     use = KeyUse()
-    for to_client, datagram, length in datagrams(path, port):
-        use.add(to_client, datagram, length)
+    for to_client, datagram in datagrams(path, port):
+        use.add(to_client, datagram)
     return use
 
 
@@ -99,8 +115,8 @@ class Recording:
     def __init__(self, world, port):
         self.port, self.path, self.reason, self.dump = port, world.path(f"relay-{port}.pcap"), None, None
         try:
-            self.dump = world.add(Process(["tcpdump", "-i", "lo", "-n", "-U", "--immediate-mode", "-s", str(SNAP), "-B", "65536",
-                                           "-Z", "root", "-w", self.path, f"ip and udp port {port}"], name="tcpdump"))
+            self.dump = world.add(Process(["tcpdump", "-i", "lo", "-n", "-U", "-s", "65535", "-B", "131072", "-Z", "root",
+                                           "-w", self.path, f"ip and udp port {port}"], name="tcpdump"))
         except FileNotFoundError:
             self.reason = "tcpdump is not installed"
             return
@@ -111,6 +127,9 @@ class Recording:
 
     def judge(self):
         """The KeyUse of what was recorded, which is all that was sent."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as last:
+            last.sendto(END, ("127.0.0.1", self.port))
+        wait_for("all of it is in the file", self._ended)
         self.dump.signal(signal.SIGINT)
         self.dump.wait(60)
         lost = [re.match(r"(\d+) packets? dropped by kernel", line) for line in self.dump.err]
@@ -119,3 +138,8 @@ class Recording:
         use = judge(self.path, self.port)
         os.remove(self.path)  # Up to gigabytes.
         return use
+
+    def _ended(self):
+        with open(self.path, "rb") as file:
+            file.seek(max(0, os.path.getsize(self.path) - 100_000))  # Others may speak after it.
+            return END in file.read()

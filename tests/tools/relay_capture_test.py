@@ -77,6 +77,12 @@ class RelayCaptureTest(unittest.TestCase):
         self.one("server_random 0101", session(1, 1), [(True, registered(2, 1))])
         self.one("answering client_random 0101", session(1, 1), [(True, registered(1, 2))])
 
+    def test_what_was_not_recorded(self):
+        use = KeyUse()
+        for to_client, datagram in session(1, 1) + [(True, data(6)), (True, data(4))] + session(2, 2) + [(False, data(4))]:
+            use.add(to_client, datagram)
+        self.assertEqual((use.findings, use.missing()), ([], 3))
+
     def test_number_0_and_what_is_none_of_the_kinds(self):
         self.one("packet number 0", session(1, 1), [(False, data(0))])
         self.one("neither of the four kinds", session(1, 1), [(False, b"\x20" + bytes(40))])
@@ -86,14 +92,16 @@ class RelayCaptureTest(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "x.pcap")
             with open(path, "wb") as file:
-                file.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 352, 1))
-                for to_client, datagram in session(1, 1) + [(True, data(2, body=b"y" * 30))]:
+                file.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1))
+                # The last three in one piece, as the kernel got them; the repeat hides in it.
+                together = data(3, body=b"y" * 30) + data(2, body=b"y" * 30) + data(4)
+                for to_client, datagram in session(1, 1) + [(True, together)]:
                     ports = (PORT, 5000) if to_client else (5000, PORT)
                     ip = b"\x45" + bytes(8) + b"\x11" + bytes(10)
                     frame = bytes(12) + b"\x08\0" + ip + struct.pack(">HHHH", *ports, 8 + len(datagram), 0) + datagram
-                    file.write(struct.pack("<IIII", 0, 0, len(frame[:352]), len(frame)) + frame[:352])
+                    file.write(struct.pack("<IIII", 0, 0, len(frame), len(frame)) + frame)
             use = judge(path, PORT)
-            self.assertEqual(use.counts, {DATA: 5, REGISTER: 4, CHALLENGE: 1, REGISTERED: 2})
+            self.assertEqual(use.counts, {DATA: 7, REGISTER: 4, CHALLENGE: 1, REGISTERED: 2})
             self.assertEqual(len(use.findings), 1, use.findings)
 
 
