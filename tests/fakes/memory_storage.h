@@ -24,10 +24,16 @@ class MemoryStorage final : public LogStorage {
     return std::make_unique<File>(*this, it->second);
   }
   absl::Status Replace(const std::string& path, absl::string_view content) override {
-    if (const auto status = Use(); !status.ok()) return status;
-    files_[path] = std::make_shared<Content>(
-        Content{.written = std::string(content), .synced = std::string(content)});
-    return absl::OkStatus();
+    // Written beside it, synced, renamed; only when the directory is synced it is sure to stay.
+    absl::Status status;
+    int step = 0;
+    while (step < kReplaceSteps && (status = Use()).ok()) ++step;
+    if (step < kReplaceSteps) cut_in_replace = step;
+    if (step == kReplaceSteps || (step == kReplaceSteps - 1 && rename_survives)) {
+      files_[path] = std::make_shared<Content>(
+          Content{.written = std::string(content), .synced = std::string(content)});
+    }
+    return status;
   }
   absl::Status Remove(const std::string& path) override {
     files_.erase(path);
@@ -50,8 +56,11 @@ class MemoryStorage final : public LogStorage {
 
   absl::Status error;  // When not OK: what writes and syncs answer.
   int syncs = 0;
-  int uses = 0;          // Writes, syncs and replacements that were asked for …
+  int uses = 0;          // Writes, syncs and steps of replacements that were asked for …
   int power_until = -1;  // … of which so many are carried out; -1: all.
+  static constexpr int kReplaceSteps = 4;
+  int cut_in_replace = -1;       // The step that an error kept from happening; -1: none.
+  bool rename_survives = false;  // … the power that went before its directory was synced.
 
  private:
   absl::Status Use() {

@@ -3,8 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
 #include <set>
 
+#include "absl/strings/str_cat.h"
+#include "common/base/check.h"
 #include "tests/fakes/memory_storage.h"
 
 namespace p2p::client {
@@ -127,6 +130,76 @@ TEST(BroadcastJournalPowerTest, ACutAtEveryWriteLosesNothingAcknowledgedAndHides
       }
     }
     EXPECT_GT(cuts, 130) << "every append, sync and mark";
+  }
+}
+
+// A client over several lives of its process: what it told the server, and what its user saw.
+class Reader {
+ public:
+  static constexpr uint8_t kBroadcasts = 24;
+
+  // Starts, shows what an earlier life left, then receives all of them, again or for the first
+  // time. An error ends the life: the power went.
+  absl::Status Live(LogStorage& storage) {
+    P2P_ASSIGN_OR_RETURN(auto journal, BroadcastJournal::Open(storage, kPath, kNow, 1h));
+    for (const uint8_t n : acknowledged) {
+      EXPECT_EQ(journal->Find(MakeEntry(n).id), State::kDurable) << "entry " << int{n};
+    }
+    for (const auto& entry : journal->TakeUnshown()) {
+      ++flagged[entry.id.bytes[0]];
+      P2P_RETURN_IF_ERROR(journal->MarkShown(entry.id));
+    }
+    std::vector<uint8_t> batch;
+    for (uint8_t n = 1; n <= kBroadcasts; ++n) {
+      if (journal->Find(MakeEntry(n).id) == State::kUnknown) {
+        // So long that the file soon is worth rewriting.
+        P2P_RETURN_IF_ERROR(journal->Append(MakeEntry(n, std::string(60'000, 'x'))));
+        batch.push_back(n);
+      }
+      P2P_RETURN_IF_ERROR(journal->Compact(kNow, 1h));  // Some of it synced, marked, or neither.
+      if (n % 4 != 0) continue;
+      P2P_RETURN_IF_ERROR(journal->Sync());
+      acknowledged.insert(batch.begin(), batch.end());
+      for (const uint8_t m : batch) {
+        P2P_RETURN_IF_ERROR(journal->Compact(kNow, 1h));
+        ++unflagged[m];
+        P2P_RETURN_IF_ERROR(journal->MarkShown(MakeEntry(m).id));
+      }
+      batch.clear();
+    }
+    return absl::OkStatus();
+  }
+
+  std::set<uint8_t> acknowledged;
+  std::map<uint8_t, int> unflagged;
+  std::map<uint8_t, int> flagged;  // Said to be perhaps a repetition.
+};
+
+TEST(BroadcastJournalPowerTest, ACutAtEveryStepOfARewritingLosesAndRepeatsNothing) {
+  std::map<int, int> cut_in_replace;
+  for (const bool rename_survives : {false, true}) {
+    absl::Status lived = absl::UnknownError("not yet");
+    for (int until = 0; !lived.ok(); ++until) {
+      SCOPED_TRACE(absl::StrCat("renamed ", rename_survives, ", cut ", until));
+      MemoryStorage storage;
+      storage.rename_survives = rename_survives;
+      storage.power_until = until;
+      Reader reader;
+      lived = reader.Live(storage);
+      if (storage.cut_in_replace >= 0) ++cut_in_replace[storage.cut_in_replace];
+      storage.CutPower(rename_survives ? 30'000 : 0);
+      storage.power_until = -1;
+      const absl::Status again = reader.Live(storage);
+      ASSERT_TRUE(again.ok()) << again;
+      for (uint8_t n = 1; n <= Reader::kBroadcasts; ++n) {
+        ASSERT_LE(reader.unflagged[n], 1) << "shown twice: " << int{n};
+        ASSERT_GE(reader.unflagged[n] + reader.flagged[n], 1) << "never shown: " << int{n};
+      }
+    }
+  }
+  // The one that makes the file, that of the start, and that of the file grown too large.
+  for (int step = 0; step < MemoryStorage::kReplaceSteps; ++step) {
+    EXPECT_GE(cut_in_replace[step], 2 * 3) << "step " << step;
   }
 }
 
