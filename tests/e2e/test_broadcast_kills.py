@@ -56,8 +56,8 @@ def no_nonce_twice(recording):
         raise harness.missing(f"all but the capture was shown: {recording.reason}")
     use = recording.judge()
     check(use.counts[DATA] > 0 and use.counts[REGISTERED] > 0, f"the capture holds what is judged: {use.counts}")
-    # A process that dies has sealed what it did not send; more than that would mean that the capture is not read right.
-    check(use.missing() <= use.counts[DATA] / 20, f"{use.missing()} numbers are not in the capture, of {use.counts}")
+    # A client may fail to send what it sealed for a relay that is dead; more than that would mean that the capture is not read right.
+    check(use.missing() <= 10 + use.counts[DATA] / 20, f"{use.missing()} numbers are not in the capture, of {use.counts}")
     equal(use.findings[:5], [], f"keys that sealed twice under one nonce (seed {SEED})")
     print(f"        {use.counts[DATA]} datagrams under the keys of {use.counts[REGISTERED]} REGISTERED, {use.missing()} not sent, "
           "no nonce twice", flush=True)
