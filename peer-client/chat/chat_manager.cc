@@ -199,6 +199,7 @@ absl::StatusOr<Link*> ChatManager::Impl::AddLink(LinkRecord record) {
   ArmExpiry(*link);
   Link* added = link.get();
   links_[id] = std::move(link);
+  if (options_.files != nullptr) (void)options_.files->Lane(added->file_peer());
   UpdateListener();
   return added;
 }

@@ -3,11 +3,21 @@
 
 #include <string>
 
+#include "common/base/id.h"
+#include "common/wire/introduction.h"
+
 namespace p2p::v1 {
 class ChatFrame;
 }
 
 namespace p2p::client {
+
+// With whom. A name may pass to somebody else; the account and its device key do not.
+struct FilePeer {
+  std::string name;
+  UserId uid;
+  wire::DeviceKey device_key{};
+};
 
 // The files of one peer. Called on the connection's thread; must not call back.
 class FileLane {
@@ -24,11 +34,12 @@ class FileLane {
 class FileExchange {
  public:
   virtual ~FileExchange() = default;
-  // Never null; the same for one peer as long as the exchange lives.
-  virtual FileLane* Lane(const std::string& peer) = 0;
+  // There is a conversation with this peer, who has the name from now on. Never null; the same for
+  // one peer as long as the exchange lives.
+  virtual FileLane* Lane(const FilePeer& peer) = 0;
   // A connection of the conversation opened, or the open one is gone.
-  virtual void OnOpen(const std::string& peer) = 0;
-  virtual void OnClosed(const std::string& peer) = 0;
+  virtual void OnOpen(const FilePeer& peer) = 0;
+  virtual void OnClosed(const FilePeer& peer) = 0;
 };
 
 }  // namespace p2p::client

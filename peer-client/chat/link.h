@@ -10,6 +10,7 @@
 
 #include "common/base/log.h"
 #include "peer-client/chat/conversation.h"
+#include "peer-client/chat/file_lane.h"
 #include "peer-client/chat/link_connection.h"
 #include "peer-client/chat/link_dialler.h"
 #include "peer-client/state/chat_journal.h"
@@ -30,6 +31,7 @@ struct Link {
   Link(const Link&) = delete;
   Link& operator=(const Link&) = delete;
 
+  FilePeer file_peer() const { return {record.peer.name, record.peer.uid, record.peer.device_key}; }
   LinkRole role() const { return record.we_requested ? LinkRole::kRequester : LinkRole::kTarget; }
   size_t connections() const {
     return establishing.size() + proven.size() + (open != nullptr ? 1 : 0);

@@ -86,17 +86,16 @@ void ChatManager::Impl::ExpectProbe(ByteView challenge) {
 
 LinkConnection::Setup ChatManager::Impl::SetupFor(const Link& link, bool dialler,
                                                   std::string path) const {
-  return {
-      .session = {.intro_id = link.record.id,
-                  .role = link.role(),
-                  .dialler = dialler,
-                  .controller = link.record.we_control,
-                  .link = link.record.secret.Clone(),
-                  .exporter = {},
-                  .files = options_.files == nullptr ? nullptr
-                                                     : options_.files->Lane(link.record.peer.name)},
-      .peer_key = link.record.peer.device_key,
-      .path = std::move(path)};
+  return {.session = {.intro_id = link.record.id,
+                      .role = link.role(),
+                      .dialler = dialler,
+                      .controller = link.record.we_control,
+                      .link = link.record.secret.Clone(),
+                      .exporter = {},
+                      .files = options_.files == nullptr ? nullptr
+                                                         : options_.files->Lane(link.file_peer())},
+          .peer_key = link.record.peer.device_key,
+          .path = std::move(path)};
 }
 
 std::shared_ptr<LinkConnection> ChatManager::Impl::AddConnection(Link& link,
@@ -300,14 +299,14 @@ void ChatManager::Impl::OnOpen(Link& link, LinkConnection& connection) {
                           .reopened = std::exchange(link.opened_before, true),
                           .identity = IdentityState(link)};
   Emit([opened](const ChatCallbacks& c) { c.on_open(opened); });
-  if (options_.files != nullptr) options_.files->OnOpen(link.record.peer.name);
+  if (options_.files != nullptr) options_.files->OnOpen(link.file_peer());
   connection.Wake();
 }
 
 // Of the connection that is open, if any.
 void ChatManager::Impl::FilesClosed(const Link& link) {
   if (options_.files != nullptr && link.open != nullptr) {
-    options_.files->OnClosed(link.record.peer.name);
+    options_.files->OnClosed(link.file_peer());
   }
 }
 

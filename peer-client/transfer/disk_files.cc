@@ -19,6 +19,8 @@ namespace {
 constexpr uint64_t kSyncEvery = uint64_t{16} << 20;  // So that no single sync takes long.
 constexpr int kMostNumbers = 1000;
 
+std::string PartName(const std::string& id) { return absl::StrCat(".", id, ".part"); }
+
 int64_t ModifiedNs(const struct stat& s) {
   return int64_t{s.st_mtim.tv_sec} * 1'000'000'000 + s.st_mtim.tv_nsec;
 }
@@ -80,7 +82,7 @@ absl::StatusOr<std::unique_ptr<Download>> Download::Open(const std::string& fold
   P2P_RETURN_IF_ERROR(net::MakePrivateDirectory(folder));
   net::UniqueFd directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!directory.valid()) return net::ErrnoError(folder, errno);
-  std::string part = absl::StrCat(".", id, ".part");
+  std::string part = PartName(id);
   net::UniqueFd fd(::openat(directory.get(), part.c_str(),
                             O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600));
   struct stat s;
@@ -137,6 +139,10 @@ absl::StatusOr<std::string> Download::Finish(const std::string& name) {
     if (errno != EEXIST) return net::ErrnoError(free_name, errno);
   }
   return absl::AlreadyExistsError(absl::StrCat("every name like ", name, " is taken"));
+}
+
+void Download::Remove(const std::string& folder, const std::string& id) {
+  (void)::unlink(absl::StrCat(folder, "/", PartName(id)).c_str());
 }
 
 void Download::Discard() {

@@ -48,6 +48,8 @@ class Download {
   // nothing.
   absl::StatusOr<std::string> Finish(const std::string& name);
   void Discard();
+  // What a Download of this id left in the folder, if anything.
+  static void Remove(const std::string& folder, const std::string& id);
 
  private:
   Download(std::string folder, net::UniqueFd directory, std::string part, net::UniqueFd fd);

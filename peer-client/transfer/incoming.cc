@@ -54,8 +54,10 @@ class Incoming final : public Transfer {
  private:
   uint64_t at() const override { return download_ != nullptr ? download_->written() : last_at_; }
   void LetGo() override {
-    if (download_ != nullptr && record_.state != TransferState::kDone) download_->Discard();
     download_.reset();
+    if (record_.state != TransferState::kDone) {
+      Download::Remove(context_.folder, record_.id.Hex());
+    }
   }
   void OnPause() override {
     if (!paused_ && running_) Acknowledge();

@@ -107,6 +107,10 @@ void Transfer::Cancel() {
   Become(TransferState::kCancelled, "by you");
 }
 
+void Transfer::Abandon(absl::string_view reason) {
+  if (!record_.over()) Become(TransferState::kFailed, reason);
+}
+
 bool Transfer::OnCancel(const v1::FileCancel& cancel) {
   if (cancel.reason().size() > wire::kMaxHangUpReason) return false;
   if (record_.over()) return true;

@@ -64,6 +64,8 @@ class Transfer {
   virtual absl::Status Accept() { return absl::FailedPreconditionError("it is yours"); }
   // By the user of this side.
   void Cancel();
+  // There is nobody any more whom it could go on with.
+  void Abandon(absl::string_view reason);
   void Pause(bool on);
 
  protected:

@@ -43,17 +43,16 @@ out::FileOffer OfferOf(const TransferRecord& record, bool replayed) {
 // The files of one peer, in turn.
 class TransferDesk::PeerLane final : public FileLane {
  public:
-  PeerLane(TransferDesk& desk, std::string peer) : desk_(desk), peer_(std::move(peer)) {}
+  PeerLane(TransferDesk& desk, FilePeer peer) : desk_(desk), peer_(std::move(peer)) {}
 
   bool OnFrame(const v1::ChatFrame& frame) override {
     const std::string* bytes = FileIdOf(frame);
     const auto id = bytes == nullptr ? std::nullopt : FileId::FromBytes(AsBytes(*bytes));
     if (!id) return false;
     Transfer* known = desk_.Find(*id);
-    // Somebody else's id says nothing: it is as good as unknown.
-    if (known != nullptr && !absl::EqualsIgnoreCase(known->record().peer, peer_)) known = nullptr;
-    if (known != nullptr) return known->OnFrame(frame);
-    if (frame.has_file_offer()) return OnNewOffer(*id, frame.file_offer());
+    if (known != nullptr && Mine(*known)) return known->OnFrame(frame);
+    // Somebody else's id says nothing: it is as good as unknown, but cannot be given again.
+    if (known == nullptr && frame.has_file_offer()) return OnNewOffer(*id, frame.file_offer());
     if (!frame.has_file_cancel()) Refuse(*id, "unknown here");
     return true;
   }
@@ -78,9 +77,30 @@ class TransferDesk::PeerLane final : public FileLane {
     }
     return false;
   }
-  void Close() { refusals_.clear(); }
+  void Open() { open_ = true; }
+  void Close() {
+    open_ = false;
+    refusals_.clear();
+  }
+  bool open() const { return open_; }
+  const FilePeer& peer() const { return peer_; }
   bool Mine(const Transfer& transfer) const {
-    return absl::EqualsIgnoreCase(transfer.record().peer, peer_);
+    return transfer.record().peer_uid == peer_.uid &&
+           transfer.record().peer_key == peer_.device_key;
+  }
+  // Why a transfer with whoever had this name before cannot go on.
+  std::string Estranged(const TransferRecord& record) const {
+    return record.peer_uid == peer_.uid
+               ? absl::StrCat("the device key of ", record.peer, " has changed since")
+               : absl::StrCat("a new person has the name ", record.peer, " now");
+  }
+  // Not over.
+  size_t OpenOnes(bool incoming) const {
+    return static_cast<size_t>(
+        std::count_if(desk_.transfers_.begin(), desk_.transfers_.end(), [&](const auto& entry) {
+          const TransferRecord& r = entry.second->record();
+          return !r.over() && r.incoming == incoming && Mine(*entry.second);
+        }));
   }
 
  private:
@@ -88,7 +108,9 @@ class TransferDesk::PeerLane final : public FileLane {
 
   bool OnNewOffer(const FileId& id, const v1::FileOffer& offer) {
     TransferRecord record{.id = id,
-                          .peer = peer_,
+                          .peer = peer_.name,
+                          .peer_uid = peer_.uid,
+                          .peer_key = peer_.device_key,
                           .incoming = true,
                           .name = {},
                           .path = {},
@@ -101,7 +123,7 @@ class TransferDesk::PeerLane final : public FileLane {
     }
     const auto name = SafeFileName(offer.name());
     if (!name) return Refuse(id, "a file cannot have that name here"), true;
-    if (desk_.OpenOnes(peer_, true) >= kMostOpen) {
+    if (OpenOnes(true) >= kMostOpen) {
       return Refuse(id, "too many offers wait already"), true;
     }
     record.name = *name;
@@ -110,7 +132,7 @@ class TransferDesk::PeerLane final : public FileLane {
     if (!desk_.store_.Put(record).ok()) return Refuse(id, "the disk does not take it"), true;
     desk_.hooks_.show(OfferOf(record, false));
     desk_.Add(std::move(record));
-    desk_.Find(id)->OnOpen();
+    if (open_) desk_.Find(id)->OnOpen();
     return true;
   }
   void Refuse(const FileId& id, absl::string_view reason) {
@@ -119,11 +141,12 @@ class TransferDesk::PeerLane final : public FileLane {
     frame.mutable_file_cancel()->set_file_id(ToString(id.view()));
     frame.mutable_file_cancel()->set_reason(std::string(reason));
     refusals_.push_back(std::move(frame));
-    desk_.hooks_.wake(peer_);
+    desk_.hooks_.wake(peer_.name);
   }
 
   TransferDesk& desk_;
-  const std::string peer_;
+  const FilePeer peer_;
+  bool open_ = false;
   uint64_t last_ = 0;  // Whose content went last.
   std::deque<v1::ChatFrame> refusals_;
 };
@@ -135,7 +158,7 @@ absl::StatusOr<std::unique_ptr<TransferDesk>> TransferDesk::Create(
   auto desk = absl::WrapUnique(
       new TransferDesk(io, clock, random, std::move(store), std::move(folder), std::move(hooks)));
   for (TransferRecord& record : desk->store_.Load()) {
-    desk->next_order_ = std::max(desk->next_order_, record.order + 1);
+    if (!record.over() && record.peer_uid.is_zero()) desk->RefuseNobodys(record);
     desk->Add(std::move(record));
   }
   desk->Forget();
@@ -154,7 +177,20 @@ TransferDesk::TransferDesk(asio::io_context& io, const Clock& clock, Random& ran
 
 TransferDesk::~TransferDesk() = default;
 
+// Whoever has the name now may not be whom the user meant.
+void TransferDesk::RefuseNobodys(TransferRecord& record) {
+  record.state = TransferState::kFailed;
+  record.reason =
+      "it was begun by an older version, which did not note whose it is; offer it again";
+  if (record.incoming) Download::Remove(folder_, record.id.Hex());
+  (void)store_.Put(record);  // Otherwise the next start refuses it again.
+  nobodys_.push_back(record.id);
+}
+
 void TransferDesk::ShowWaiting() {
+  for (const FileId& id : std::exchange(nobodys_, {})) {
+    if (const Transfer* refused = Find(id); refused != nullptr) hooks_.show(refused->Describe());
+  }
   for (const auto& [order, transfer] : transfers_) {
     const TransferRecord& record = transfer->record();
     if (record.incoming && record.state == TransferState::kOffered) {
@@ -191,25 +227,22 @@ Transfer* TransferDesk::Find(const FileId& id) {
   return nullptr;
 }
 
-size_t TransferDesk::OpenOnes(const std::string& peer, bool incoming) const {
-  return static_cast<size_t>(
-      std::count_if(transfers_.begin(), transfers_.end(), [&](const auto& entry) {
-        const TransferRecord& r = entry.second->record();
-        return !r.over() && r.incoming == incoming && absl::EqualsIgnoreCase(r.peer, peer);
-      }));
-}
-
 absl::StatusOr<std::string> TransferDesk::Offer(const std::string& peer, const std::string& path) {
   P2P_ASSIGN_OR_RETURN(const auto source, SourceFile::Open(path));
   const auto name = SafeFileName(path);
   if (!name) return absl::InvalidArgumentError(absl::StrCat(path, " names no file"));
-  if (OpenOnes(peer, false) >= kMostOpen) {
+  const auto named = named_.find(absl::AsciiStrToLower(peer));
+  if (named == named_.end()) return absl::FailedPreconditionError("no conversation");
+  const PeerLane& lane = *named->second;
+  if (lane.OpenOnes(false) >= kMostOpen) {
     return absl::ResourceExhaustedError(
         absl::StrCat(kMostOpen, " files for this peer wait already"));
   }
   Forget();
   TransferRecord record{.id = random_.NewId<FileId>(),
-                        .peer = peer,
+                        .peer = lane.peer().name,
+                        .peer_uid = lane.peer().uid,
+                        .peer_key = lane.peer().device_key,
                         .incoming = false,
                         .name = *name,
                         .path = path,
@@ -222,9 +255,8 @@ absl::StatusOr<std::string> TransferDesk::Offer(const std::string& peer, const s
   const FileId id = record.id;
   Add(std::move(record));
   Transfer* added = Find(id);
-  auto lane = lanes_.find(absl::AsciiStrToLower(peer));
   hooks_.show(added->Describe());
-  if (lane != lanes_.end() && open_.contains(lane->first)) added->OnOpen();
+  if (lane.open()) added->OnOpen();
   return id.Hex();
 }
 
@@ -272,25 +304,36 @@ out::Transfers TransferDesk::List() const {
   return out;
 }
 
-FileLane* TransferDesk::Lane(const std::string& peer) {
-  auto& lane = lanes_[absl::AsciiStrToLower(peer)];
+TransferDesk::PeerLane& TransferDesk::LaneOf(const FilePeer& peer) {
+  auto& lane = lanes_[absl::StrCat(peer.uid.Hex(), HexEncode(peer.device_key))];
   if (lane == nullptr) lane = std::make_unique<PeerLane>(*this, peer);
-  return lane.get();
+  return *lane;
 }
 
-void TransferDesk::OnOpen(const std::string& peer) {
-  (void)Lane(peer);
-  open_.insert(absl::AsciiStrToLower(peer));
+FileLane* TransferDesk::Lane(const FilePeer& peer) {
+  PeerLane& lane = LaneOf(peer);
+  named_[absl::AsciiStrToLower(peer.name)] = &lane;
+  return &lane;
+}
+
+void TransferDesk::OnOpen(const FilePeer& peer) {
+  PeerLane& lane = LaneOf(peer);
+  lane.Open();
   for (const auto& [order, transfer] : transfers_) {
-    if (absl::EqualsIgnoreCase(transfer->record().peer, peer)) transfer->OnOpen();
+    if (lane.Mine(*transfer)) {
+      transfer->OnOpen();
+    } else if (absl::EqualsIgnoreCase(transfer->record().peer, peer.name)) {
+      transfer->Abandon(lane.Estranged(transfer->record()));
+    }
   }
 }
 
-void TransferDesk::OnClosed(const std::string& peer) {
-  if (open_.erase(absl::AsciiStrToLower(peer)) == 0) return;
-  lanes_[absl::AsciiStrToLower(peer)]->Close();
+void TransferDesk::OnClosed(const FilePeer& peer) {
+  PeerLane& lane = LaneOf(peer);
+  if (!lane.open()) return;
+  lane.Close();
   for (const auto& [order, transfer] : transfers_) {
-    if (!absl::EqualsIgnoreCase(transfer->record().peer, peer)) continue;
+    if (!lane.Mine(*transfer)) continue;
     transfer->OnClosed();
     if (transfer->record().state == TransferState::kAccepted) hooks_.show(transfer->Describe());
   }

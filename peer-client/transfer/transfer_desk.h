@@ -6,7 +6,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -35,9 +34,10 @@ class TransferDesk final : public FileExchange {
                                                               std::string folder, Hooks hooks);
   ~TransferDesk() override;
 
-  // Shows the offers that wait for an answer; at the start.
+  // Shows the offers that wait for an answer, and what cannot go on; at the start.
   void ShowWaiting();
-  // Prepares, then offers the file as soon as there is a connection. Its id.
+  // Prepares, then offers the file as soon as there is a connection. Its id. FailedPrecondition: no
+  // conversation with that peer.
   absl::StatusOr<std::string> Offer(const std::string& peer, const std::string& path);
   // `id` may be the beginning of one (4 characters), or empty when only one fits.
   absl::Status Accept(const std::string& id);
@@ -46,9 +46,9 @@ class TransferDesk final : public FileExchange {
   out::Transfers List() const;
 
   // FileExchange.
-  FileLane* Lane(const std::string& peer) override;
-  void OnOpen(const std::string& peer) override;
-  void OnClosed(const std::string& peer) override;
+  FileLane* Lane(const FilePeer& peer) override;
+  void OnOpen(const FilePeer& peer) override;
+  void OnClosed(const FilePeer& peer) override;
 
  private:
   class PeerLane;
@@ -57,7 +57,8 @@ class TransferDesk final : public FileExchange {
   Transfer* Find(const FileId& id);
   absl::StatusOr<Transfer*> Resolve(const std::string& text, bool to_accept);
   void Add(TransferRecord record);
-  size_t OpenOnes(const std::string& peer, bool incoming) const;
+  void RefuseNobodys(TransferRecord& record);
+  PeerLane& LaneOf(const FilePeer& peer);
   void Forget();
 
   asio::io_context& io_;
@@ -68,8 +69,9 @@ class TransferDesk final : public FileExchange {
   const Hooks hooks_;
   TransferContext context_;
   std::map<uint64_t, std::unique_ptr<Transfer>> transfers_;  // By order.
-  std::map<std::string, std::unique_ptr<PeerLane>> lanes_;   // By lower-case name.
-  std::set<std::string> open_;                               // Lower-case names.
+  std::map<std::string, std::unique_ptr<PeerLane>> lanes_;   // By account and device key.
+  std::map<std::string, PeerLane*> named_;                   // By lower-case name: who has it now.
+  std::vector<FileId> nobodys_;                              // Refused at the start, to be shown.
   uint64_t next_order_ = 1;
 };
 

@@ -47,6 +47,8 @@ std::string SerializeTransfer(const TransferRecord& record) {
   // A path is bytes, and JSON is text: hex keeps every name.
   const Json j{{"id", record.id.Hex()},
                {"peer", record.peer},
+               {"peer_uid", record.peer_uid.Hex()},
+               {"peer_key", HexEncode(record.peer_key)},
                {"incoming", record.incoming},
                {"name", record.name},
                {"path", HexEncode(AsBytes(record.path))},
@@ -76,6 +78,13 @@ std::optional<TransferRecord> ParseTransfer(absl::string_view text) {
     }
     out.id = *id;
     out.peer = j.at("peer").get<std::string>();
+    if (j.contains("peer_uid")) {
+      const auto uid = UserId::FromHex(j.at("peer_uid").get<std::string>());
+      const auto key = HexDecode(j.at("peer_key").get<std::string>());
+      if (!uid || !key || key->size() != out.peer_key.size()) return std::nullopt;
+      out.peer_uid = *uid;
+      std::copy(key->begin(), key->end(), out.peer_key.begin());
+    }
     out.incoming = j.at("incoming").get<bool>();
     out.name = j.at("name").get<std::string>();
     out.path = ToString(*path);

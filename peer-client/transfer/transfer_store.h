@@ -7,6 +7,7 @@
 #include "absl/status/statusor.h"
 #include "common/base/id.h"
 #include "common/crypto/hash.h"
+#include "common/wire/introduction.h"
 
 namespace p2p::client {
 
@@ -23,6 +24,9 @@ absl::string_view TransferStateName(TransferState state);
 struct TransferRecord {
   FileId id;
   std::string peer;
+  UserId
+      peer_uid;  // Whose it is, whoever has the name later. Zero: of a version that noted no one.
+  wire::DeviceKey peer_key{};
   bool incoming = false;
   std::string name;  // For incoming ones a safe one.
   std::string path;  // Outgoing: the source. Incoming: where it is, once done.

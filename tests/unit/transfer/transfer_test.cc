@@ -1,16 +1,18 @@
 // Two transfer desks with frames carried between them by hand, and a peer that lies.
 #include <gmock/gmock.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/text.h"
 #include "common/crypto/os_random.h"
+#include "common/wire/peer_link_limits.h"
 #include "p2p/v1/chat.pb.h"
 #include "peer-client/transfer/transfer_desk.h"
+#include "tests/unit/transfer/scratch.h"
 
 namespace p2p::client {
 namespace {
@@ -20,19 +22,16 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-class Scratch {
- public:
-  Scratch() {
-    std::string name = ::testing::TempDir() + "/transfer.XXXXXX";
-    EXPECT_NE(::mkdtemp(name.data()), nullptr);
-    path_ = name;
-  }
-  ~Scratch() { fs::remove_all(path_); }
-  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
+FilePeer Person(const std::string& name, uint8_t uid, uint8_t key) {
+  FilePeer out;
+  out.name = name;
+  out.uid.bytes.fill(uid);
+  out.device_key.fill(key);
+  return out;
+}
 
- private:
-  std::string path_;
-};
+const FilePeer kAlice = Person("alice", 1, 1);
+const FilePeer kBob = Person("bob", 2, 2);
 
 struct Side {
   Side(asio::io_context& loop, std::string own) : io(loop), name(std::move(own)) { Start(); }
@@ -40,11 +39,12 @@ struct Side {
     desk.reset();
     TransferDesk::Hooks hooks;
     hooks.show = [this](Output o) { shown.push_back(std::move(o)); };
-    hooks.wake = [](const std::string&) {};
+    hooks.wake = [this](const std::string&) { woken = true; };
     auto created =
         TransferDesk::Create(io, clock, random, scratch / "state", scratch / "got", hooks);
     ASSERT_TRUE(created.ok()) << created.status();
     desk = *std::move(created);
+    (void)desk->Lane(name == "alice" ? kBob : kAlice);
   }
   std::vector<out::FileOffer> Offers() const { return All<out::FileOffer>(); }
   out::Transfer Last() const {
@@ -74,9 +74,10 @@ struct Side {
   asio::io_context& io;
   std::string name;
   Scratch scratch;
-  SystemClock clock;
+  ManualClock clock;
   crypto::OsRandom random;
   std::vector<Output> shown;
+  bool woken = false;  // Asked to be asked for frames.
   std::unique_ptr<TransferDesk> desk;
 };
 
@@ -84,30 +85,32 @@ class TransferTest : public ::testing::Test {
  protected:
   TransferTest() { Open(); }
   void Open() {
-    alice_.desk->OnOpen("bob");
-    bob_.desk->OnOpen("alice");
+    alice_.desk->OnOpen(kBob);
+    bob_.desk->OnOpen(kAlice);
   }
   void Close() {
-    alice_.desk->OnClosed("bob");
-    bob_.desk->OnClosed("alice");
+    alice_.desk->OnClosed(kBob);
+    bob_.desk->OnClosed(kAlice);
   }
   // Until nothing moves, or so many chunks went over.
   void Pump(int chunks = 1'000'000) {
     for (bool moved = true; moved && chunks > 0;) {
       io_.restart();
       moved = io_.poll() > 0;
-      moved = Carry(alice_, "bob", bob_, "alice", chunks) || moved;
-      moved = Carry(bob_, "alice", alice_, "bob", chunks) || moved;
+      moved = Carry(alice_, kBob, bob_, kAlice, chunks) || moved;
+      moved = Carry(bob_, kAlice, alice_, kBob, chunks) || moved;
+      for (Side* side : {&alice_, &bob_}) moved = std::exchange(side->woken, false) || moved;
     }
   }
-  bool Carry(Side& from, const char* to_name, Side& to, const char* from_name, int& chunks) {
+  bool Carry(Side& from, const FilePeer& to_whom, Side& to, const FilePeer& from_whom,
+             int& chunks) {
     v1::ChatFrame frame;
-    if (chunks == 0 || !from.desk->Lane(to_name)->NextFrame(frame)) return false;
+    if (chunks == 0 || !from.desk->Lane(to_whom)->NextFrame(frame)) return false;
     if (frame.has_file_chunk()) {
       --chunks;
       carried_ += frame.file_chunk().data().size();
     }
-    EXPECT_TRUE(to.desk->Lane(from_name)->OnFrame(frame)) << frame.ShortDebugString();
+    EXPECT_TRUE(to.desk->Lane(from_whom)->OnFrame(frame)) << frame.ShortDebugString();
     return true;
   }
   std::string File(const std::string& name, size_t size) {
@@ -116,12 +119,14 @@ class TransferTest : public ::testing::Test {
     return path;
   }
   // A frame of a peer that keeps to nothing; false: the connection would end.
-  bool Lie(const v1::ChatFrame& frame) { return bob_.desk->Lane("alice")->OnFrame(frame); }
+  bool Lie(const v1::ChatFrame& frame) { return bob_.desk->Lane(kAlice)->OnFrame(frame); }
   v1::ChatFrame OfferFrame(const std::string& name, uint64_t size,
                            const std::string& content = "") {
     v1::ChatFrame frame;
     auto& offer = *frame.mutable_file_offer();
-    offer.set_file_id(std::string(15, 'i') + static_cast<char>('a' + lies_++));
+    std::string id(FileId::kSize, 'i');
+    id.back() = static_cast<char>('a' + lies_++);
+    offer.set_file_id(id);
     offer.set_name(name);
     offer.set_size(size);
     offer.set_sha256(ToString(crypto::Sha256(AsBytes(content))));
@@ -134,6 +139,14 @@ class TransferTest : public ::testing::Test {
     frame.mutable_file_chunk()->set_data(data);
     return frame;
   }
+  // A file of the state directory for each transfer that is remembered.
+  static std::vector<std::string> Remembered(const Side& side) {
+    std::vector<std::string> out;
+    for (const auto& e : fs::directory_iterator(side.scratch / "state")) out.push_back(e.path());
+    return out;
+  }
+  static std::string Reason(const Side& side) { return side.desk->List().entries.back().reason; }
+  static std::string State(const Side& side) { return side.desk->List().entries.back().state; }
   void AcceptLast() {
     ASSERT_TRUE(bob_.desk->Accept(bob_.Offers().back().id).ok());
     io_.restart();
@@ -259,12 +272,14 @@ TEST_F(TransferTest, SizesAndHashesThatLieLeaveNothing) {
 }
 
 TEST_F(TransferTest, AnOfferThatDoesNotFitIsRefusedBeforeAnythingIsWritten) {
-  ASSERT_TRUE(Lie(OfferFrame("huge", uint64_t{1} << 40)));
-  const absl::Status refused = bob_.desk->Accept("");
-  EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted) << refused;
-  EXPECT_THAT(std::string(refused.message()), HasSubstr("not enough room"));
-  EXPECT_THAT(bob_.Folder(true), IsEmpty());
-  EXPECT_EQ(bob_.desk->List().entries[0].state, "offered") << "there may be room later";
+  for (const uint64_t size : {uint64_t{1} << 40, ~uint64_t{0}}) {
+    ASSERT_TRUE(Lie(OfferFrame("huge", size)));
+    const absl::Status refused = bob_.desk->Accept(bob_.Offers().back().id);
+    EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted) << refused;
+    EXPECT_THAT(std::string(refused.message()), HasSubstr("not enough room"));
+    EXPECT_THAT(bob_.Folder(true), IsEmpty());
+    EXPECT_EQ(bob_.desk->List().entries.back().state, "offered") << "there may be room later";
+  }
 }
 
 TEST_F(TransferTest, WhatBreaksTheProtocolEndsTheConnection) {
@@ -293,7 +308,7 @@ TEST_F(TransferTest, OffersHaveABound) {
   }
   EXPECT_EQ(bob_.Offers().size(), TransferDesk::kMostOpen);
   v1::ChatFrame refusal;
-  ASSERT_TRUE(bob_.desk->Lane("alice")->NextFrame(refusal));
+  ASSERT_TRUE(bob_.desk->Lane(kAlice)->NextFrame(refusal));
   EXPECT_THAT(refusal.file_cancel().reason(), HasSubstr("too many"));
 }
 
@@ -303,10 +318,91 @@ TEST_F(TransferTest, NobodyTouchesTheFilesOfAnother) {
   AcceptLast();
   v1::ChatFrame cancel;
   cancel.mutable_file_cancel()->set_file_id(offer.file_offer().file_id());
-  EXPECT_TRUE(bob_.desk->Lane("mallory")->OnFrame(cancel));
-  EXPECT_TRUE(bob_.desk->Lane("mallory")->OnFrame(Chunk(offer, 0, "0123456789")));
+  const FilePeer mallory = Person("mallory", 66, 66);
+  EXPECT_TRUE(bob_.desk->Lane(mallory)->OnFrame(cancel));
+  EXPECT_TRUE(bob_.desk->Lane(mallory)->OnFrame(Chunk(offer, 0, "0123456789")));
+  EXPECT_TRUE(bob_.desk->Lane(mallory)->OnFrame(offer)) << "refused: the id is in use";
+  EXPECT_EQ(bob_.desk->List().entries.size(), 1u);
   EXPECT_EQ(bob_.desk->List().entries[0].state, "running");
   EXPECT_EQ(bob_.desk->List().entries[0].bytes, 0u);
+}
+
+// The account bob is gone, and another person signed up under the name.
+TEST_F(TransferTest, ANewPersonOfTheNameGetsNothingOfTheFormerOne) {
+  ASSERT_TRUE(alice_.desk->Offer("bob", File("salary.txt", 200'000)).ok());
+  ASSERT_TRUE(alice_.desk->Offer("bob", File("half.bin", 800'000)).ok());
+  Pump();
+  for (const auto& offer : bob_.Offers()) {
+    if (offer.name != "half.bin") continue;
+    ASSERT_TRUE(bob_.desk->Accept(offer.id).ok());
+  }
+  Pump(5);
+  Close();
+  const FilePeer other = Person("Bob", 9, 9);
+  v1::ChatFrame frame;
+  FileLane* lane = alice_.desk->Lane(other);
+  alice_.desk->OnOpen(other);
+  EXPECT_FALSE(lane->NextFrame(frame)) << frame.ShortDebugString();
+  for (const auto& entry : alice_.desk->List().entries) {
+    EXPECT_EQ(entry.state, "failed");
+    EXPECT_THAT(entry.reason, HasSubstr("a new person has the name bob"));
+  }
+  // Not with the ids either.
+  v1::ChatFrame accept;
+  accept.mutable_file_accept()->set_file_id(ToString(FileId::FromHex(bob_.Offers()[0].id)->view()));
+  EXPECT_TRUE(lane->OnFrame(accept));
+  ASSERT_TRUE(lane->NextFrame(frame));
+  EXPECT_TRUE(frame.has_file_cancel());
+  EXPECT_FALSE(lane->NextFrame(frame));
+  // What is offered from now on is for the new one.
+  ASSERT_TRUE(alice_.desk->Offer("bob", File("hello.txt", 10)).ok());
+  io_.restart();
+  io_.poll();
+  ASSERT_TRUE(lane->NextFrame(frame));
+  EXPECT_EQ(frame.file_offer().name(), "hello.txt");
+  EXPECT_FALSE(alice_.desk->Lane(kBob)->NextFrame(frame));
+}
+
+TEST_F(TransferTest, WhatWasAgreedWithAFormerDeviceKeyIsOver) {
+  ASSERT_TRUE(alice_.desk->Offer("bob", File("a.bin", 800'000)).ok());
+  Pump();
+  ASSERT_TRUE(bob_.desk->Accept("").ok());
+  Pump(5);
+  Close();
+  alice_.desk->OnOpen(kBob);
+  bob_.desk->OnOpen(Person("alice", 1, 7));
+  EXPECT_EQ(State(bob_), "failed");
+  EXPECT_THAT(Reason(bob_), HasSubstr("the device key of alice has changed"));
+  EXPECT_THAT(bob_.Folder(true), IsEmpty()) << "the part is of no use any more";
+  v1::ChatFrame frame;
+  EXPECT_FALSE(bob_.desk->Lane(Person("alice", 1, 7))->NextFrame(frame));
+}
+
+TEST_F(TransferTest, WhatIsNotKnownWhoseItIsIsNotGoneOnWith) {
+  ASSERT_TRUE(alice_.desk->Offer("bob", File("a.bin", 800'000)).ok());
+  Pump();
+  ASSERT_TRUE(bob_.desk->Accept("").ok());
+  Pump(5);
+  Close();
+  for (Side* side : {&alice_, &bob_}) {
+    side->desk.reset();
+    for (const std::string& path : Remembered(*side)) {
+      std::stringstream text;
+      text << std::ifstream(path).rdbuf();
+      auto json = nlohmann::json::parse(text.str());
+      ASSERT_EQ(json.erase("peer_uid") + json.erase("peer_key"), 2u);
+      std::ofstream(path) << json.dump();
+    }
+    side->Start();
+    side->shown.clear();
+    side->desk->ShowWaiting();
+    EXPECT_EQ(side->Last().state, "failed");
+    EXPECT_THAT(side->Last().reason, HasSubstr("begun by an older version"));
+  }
+  EXPECT_THAT(bob_.Folder(true), IsEmpty());
+  Open();
+  Pump();
+  EXPECT_EQ(State(bob_), "failed");
 }
 
 TEST(TransferProgressTest, ToldOnceASecondWithASmoothRate) {
