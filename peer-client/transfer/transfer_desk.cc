@@ -7,6 +7,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
+#include "peer-client/chat/rate.h"
 #include "peer-client/transfer/file_name.h"
 
 namespace p2p::client {
@@ -43,7 +44,11 @@ out::FileOffer OfferOf(const TransferRecord& record, bool replayed) {
 // The files of one peer, in turn.
 class TransferDesk::PeerLane final : public FileLane {
  public:
-  PeerLane(TransferDesk& desk, FilePeer peer) : desk_(desk), peer_(std::move(peer)) {}
+  PeerLane(TransferDesk& desk, FilePeer peer)
+      : desk_(desk),
+        peer_(std::move(peer)),
+        offers_in_(1, kOfferBurst, desk.clock_.Mono()),
+        offers_out_(1, kMostOpen, desk.clock_.Mono()) {}
 
   bool OnFrame(const v1::ChatFrame& frame) override {
     const std::string* bytes = FileIdOf(frame);
@@ -83,6 +88,8 @@ class TransferDesk::PeerLane final : public FileLane {
     refusals_.clear();
   }
   bool open() const { return open_; }
+  // One more offer of ours; false: too soon.
+  bool MayOffer() { return Take(offers_out_); }
   const FilePeer& peer() const { return peer_; }
   bool Mine(const Transfer& transfer) const {
     return transfer.record().peer_uid == peer_.uid &&
@@ -106,6 +113,12 @@ class TransferDesk::PeerLane final : public FileLane {
  private:
   static constexpr size_t kMostRefusals = 64;
 
+  bool Take(RateLimit& rate) {
+    const MonoTime now = desk_.clock_.Mono();
+    if (rate.AllowedAt() > now) return false;
+    rate.Charge(now);
+    return true;
+  }
   bool OnNewOffer(const FileId& id, const v1::FileOffer& offer) {
     TransferRecord record{.id = id,
                           .peer = peer_.name,
@@ -124,8 +137,14 @@ class TransferDesk::PeerLane final : public FileLane {
     const auto name = SafeFileName(offer.name());
     if (!name) return Refuse(id, "a file cannot have that name here"), true;
     if (OpenOnes(true) >= kMostOpen) {
+      desk_.counters_.Add(FileCount::kOfferOverBound);
       return Refuse(id, "too many offers wait already"), true;
     }
+    if (!Take(offers_in_)) {
+      desk_.counters_.Add(FileCount::kOfferOverRate);
+      return Refuse(id, "too many offers in a short time; offer it again later"), true;
+    }
+    desk_.Forget();
     record.name = *name;
     const ByteView digest = AsBytes(offer.sha256());
     std::copy(digest.begin(), digest.end(), record.sha256.begin());
@@ -136,7 +155,10 @@ class TransferDesk::PeerLane final : public FileLane {
     return true;
   }
   void Refuse(const FileId& id, absl::string_view reason) {
-    if (refusals_.size() >= kMostRefusals) return;  // Who floods may wait.
+    if (refusals_.size() >= kMostRefusals) {  // Who floods may wait.
+      desk_.counters_.Add(FileCount::kRefusalDropped);
+      return;
+    }
     v1::ChatFrame frame;
     frame.mutable_file_cancel()->set_file_id(ToString(id.view()));
     frame.mutable_file_cancel()->set_reason(std::string(reason));
@@ -146,6 +168,8 @@ class TransferDesk::PeerLane final : public FileLane {
 
   TransferDesk& desk_;
   const FilePeer peer_;
+  RateLimit offers_in_;
+  RateLimit offers_out_;
   bool open_ = false;
   uint64_t last_ = 0;  // Whose content went last.
   std::deque<v1::ChatFrame> refusals_;
@@ -233,10 +257,14 @@ absl::StatusOr<std::string> TransferDesk::Offer(const std::string& peer, const s
   if (!name) return absl::InvalidArgumentError(absl::StrCat(path, " names no file"));
   const auto named = named_.find(absl::AsciiStrToLower(peer));
   if (named == named_.end()) return absl::FailedPreconditionError("no conversation");
-  const PeerLane& lane = *named->second;
+  PeerLane& lane = *named->second;
   if (lane.OpenOnes(false) >= kMostOpen) {
     return absl::ResourceExhaustedError(
         absl::StrCat(kMostOpen, " files for this peer wait already"));
+  }
+  if (!lane.MayOffer()) {
+    return absl::ResourceExhaustedError(
+        "many files were offered just now; one a second may follow");
   }
   Forget();
   TransferRecord record{.id = random_.NewId<FileId>(),

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "common/base/clock.h"
+#include "common/base/counters.h"
 #include "common/base/random.h"
 #include "peer-client/app/output.h"
 #include "peer-client/chat/file_lane.h"
@@ -18,10 +19,21 @@
 
 namespace p2p::client {
 
+// What peers did that a desk drops.
+enum class FileCount {
+  kOfferOverRate,   // Refused, and nothing kept of it.
+  kOfferOverBound,  // Refused: kMostOpen wait already.
+  kRefusalDropped,  // Not even answered.
+  kCount,
+};
+
 // One thread: the loop's. Nothing of it blocks for longer than a slice of a file.
 class TransferDesk final : public FileExchange {
  public:
   static constexpr size_t kMostOpen = 32;  // Not over, of one peer and direction.
+  // New offers that a peer may make at once, then one a second: whoever keeps to kMostOpen and one
+  // a second, as this side does, may also come back with all of them.
+  static constexpr size_t kOfferBurst = 2 * kMostOpen;
 
   struct Hooks {
     std::function<void(Output)> show;
@@ -44,6 +56,7 @@ class TransferDesk final : public FileExchange {
   absl::Status Cancel(const std::string& id);
   absl::Status Pause(const std::string& id, bool on);
   out::Transfers List() const;
+  const Counters<FileCount>& counters() const { return counters_; }
 
   // FileExchange.
   FileLane* Lane(const FilePeer& peer) override;
@@ -73,6 +86,7 @@ class TransferDesk final : public FileExchange {
   std::map<std::string, PeerLane*> named_;                   // By lower-case name: who has it now.
   std::vector<FileId> nobodys_;                              // Refused at the start, to be shown.
   uint64_t next_order_ = 1;
+  Counters<FileCount> counters_;
 };
 
 }  // namespace p2p::client

@@ -405,6 +405,46 @@ TEST_F(TransferTest, WhatIsNotKnownWhoseItIsIsNotGoneOnWith) {
   EXPECT_EQ(State(bob_), "failed");
 }
 
+// An approved peer that offers and takes back as fast as it may.
+TEST_F(TransferTest, OffersThatAreTakenBackLeaveABoundedMark) {
+  const auto offer_and_take_back = [&](int i) {
+    auto offer = OfferFrame(absl::StrCat("f", i), 1);
+    offer.mutable_file_offer()->set_file_id(absl::StrCat("id-of-the-", 100'000 + i));
+    ASSERT_TRUE(Lie(offer));
+    v1::ChatFrame cancel;
+    cancel.mutable_file_cancel()->set_file_id(offer.file_offer().file_id());
+    ASSERT_TRUE(Lie(cancel));
+  };
+  constexpr size_t kBurst = TransferDesk::kOfferBurst;
+  for (int i = 0; i < 1000; ++i) offer_and_take_back(i);
+  EXPECT_EQ(bob_.Offers().size(), kBurst);
+  EXPECT_EQ(Remembered(bob_).size(), kBurst);
+  EXPECT_EQ(bob_.desk->counters().Get(FileCount::kOfferOverRate), 1000 - kBurst);
+  v1::ChatFrame refusal;
+  ASSERT_TRUE(bob_.desk->Lane(kAlice)->NextFrame(refusal));
+  EXPECT_THAT(refusal.file_cancel().reason(), HasSubstr("too many offers"));
+  // Whoever keeps to the pace is heard, and what is over is forgotten in time.
+  for (int i = 1000; i < 1160; ++i) {
+    bob_.clock.Advance(1s);
+    offer_and_take_back(i);
+  }
+  EXPECT_EQ(bob_.Offers().size(), kBurst + 160);
+  EXPECT_LE(Remembered(bob_).size(), TransferStore::kMostOver + 1);
+  EXPECT_LE(bob_.desk->List().entries.size(), TransferStore::kMostOver + 1);
+}
+
+TEST_F(TransferTest, WhoOffersKeepsToThePace) {
+  const std::string path = File("a.txt", 1);
+  for (size_t i = 0; i < TransferDesk::kMostOpen; ++i) {
+    const auto id = alice_.desk->Offer("bob", path);
+    ASSERT_TRUE(id.ok()) << id.status();
+    ASSERT_TRUE(alice_.desk->Cancel(*id).ok());
+  }
+  EXPECT_EQ(alice_.desk->Offer("bob", path).status().code(), absl::StatusCode::kResourceExhausted);
+  alice_.clock.Advance(1s);
+  EXPECT_TRUE(alice_.desk->Offer("bob", path).ok());
+}
+
 TEST(TransferProgressTest, ToldOnceASecondWithASmoothRate) {
   TransferProgress progress;
   MonoTime now{1h};
