@@ -17,13 +17,6 @@ size_t StemLength(absl::string_view name) {
   return dot == absl::string_view::npos || dot == 0 ? name.size() : dot;
 }
 
-// Of valid UTF-8, whole characters only.
-absl::string_view CutTo(absl::string_view text, size_t bytes) {
-  if (text.size() <= bytes) return text;
-  while (bytes > 0 && (static_cast<uint8_t>(text[bytes]) & 0xC0) == 0x80) --bytes;
-  return text.substr(0, bytes);
-}
-
 bool IsDevice(absl::string_view name) {
   const std::string stem = absl::AsciiStrToUpper(name.substr(0, name.find('.')));
   for (const char* device : {"CON", "PRN", "AUX", "NUL"}) {
@@ -34,6 +27,12 @@ bool IsDevice(absl::string_view name) {
 }
 
 }  // namespace
+
+absl::string_view CutTo(absl::string_view text, size_t bytes) {
+  if (text.size() <= bytes) return text;
+  while (bytes > 0 && (static_cast<uint8_t>(text[bytes]) & 0xC0) == 0x80) --bytes;
+  return text.substr(0, bytes);
+}
 
 std::optional<std::string> SafeFileName(absl::string_view offered) {
   const size_t cut = offered.find_last_of("/\\");

@@ -14,6 +14,9 @@ namespace p2p::client {
 // nullopt: nothing is left, or "." or "..". Pure.
 std::optional<std::string> SafeFileName(absl::string_view offered);
 
+// The first `bytes` of valid UTF-8 at most, whole characters only.
+absl::string_view CutTo(absl::string_view text, size_t bytes);
+
 // "notes.txt", 2 -> "notes (2).txt".
 std::string NumberedName(absl::string_view name, int number);
 

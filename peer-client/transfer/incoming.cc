@@ -15,8 +15,9 @@ class Incoming final : public Transfer {
       : Transfer(context, std::move(record)) {}
 
   void OnOpen() override {
-    open_ = true;  // The sender offers again what is not over.
-    control_.clear();
+    open_ = true;
+    // Asked for at once: a sender for whom it is over meanwhile offers nothing, but answers.
+    if (record_.state == TransferState::kAccepted) Continue();
   }
   void OnClosed() override {
     open_ = running_ = false;
@@ -71,20 +72,24 @@ class Incoming final : public Transfer {
   // Offered once more, after a cut or a restart of either side.
   bool OnOffer(const v1::FileOffer& offer) {
     if (offer.size() != record_.size || offer.sha256() != ToString(record_.sha256)) {
-      Fail("it was offered again as something else");
+      Fail(kToldReoffered);
       return true;
     }
     if (record_.state == TransferState::kDone) SendDone();
     if (record_.state == TransferState::kCancelled || record_.state == TransferState::kFailed) {
-      SendCancel(record_.reason);
+      SendCancel();
     }
-    if (record_.state != TransferState::kAccepted || running_ || hashing_ != nullptr) return true;
-    if (const absl::Status opened = OpenDownload(); !opened.ok()) {
-      Fail(opened.message());
-      return true;
-    }
-    Resume();
+    if (record_.state == TransferState::kAccepted) Continue();
     return true;
+  }
+  void Continue() {
+    if (running_ || hashing_ != nullptr) return;
+    const absl::Status opened = OpenDownload();
+    if (!opened.ok()) return FailHere(opened);
+    Resume();
+  }
+  void FailHere(const absl::Status& status) {
+    Fail(status.message(), absl::IsResourceExhausted(status) ? kToldNoRoom : kToldUnwritable);
   }
   // Says what is there already, proved by its hash, and waits for the rest.
   void Resume() {
@@ -94,7 +99,7 @@ class Incoming final : public Transfer {
         download_->written(),
         [this](absl::StatusOr<crypto::Sha256Stream> hash) {
           const auto held = std::exchange(hashing_, nullptr);
-          if (!hash.ok()) return Fail(hash.status().message());
+          if (!hash.ok()) return FailHere(hash.status());
           hash_ = *std::move(hash);
           Begin();
         });
@@ -119,7 +124,7 @@ class Incoming final : public Transfer {
     if (again && download_->written() > 0) {
       // The sender has something else at that place.
       if (const absl::Status restarted = download_->Restart(); !restarted.ok()) {
-        Fail(restarted.message());
+        FailHere(restarted);
         return true;
       }
       hash_ = crypto::Sha256Stream();
@@ -129,11 +134,11 @@ class Incoming final : public Transfer {
                        chunk.data().size() <= wire::kFileChunkSize;
     if (!legal) return false;
     if (chunk.data().size() > record_.size - download_->written()) {
-      Fail("more came than was announced");
+      Fail(kToldTooMuch);
       return true;
     }
     if (const absl::Status kept = download_->Append(AsBytes(chunk.data())); !kept.ok()) {
-      Fail(kept.message());
+      FailHere(kept);
       return true;
     }
     hash_.Update(AsBytes(chunk.data()));
@@ -156,10 +161,10 @@ class Incoming final : public Transfer {
   }
   void Complete() {
     if (hash_.Digest() != record_.sha256) {
-      return Fail("what came is not what was announced (SHA-256 differs)");
+      return Fail(kToldDiffers);
     }
     auto path = download_->Finish(record_.name);
-    if (!path.ok()) return Fail(path.status().message());
+    if (!path.ok()) return FailHere(path.status());
     record_.path = *std::move(path);
     SendDone();
     Become(TransferState::kDone);

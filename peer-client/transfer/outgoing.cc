@@ -8,8 +8,6 @@
 namespace p2p::client {
 namespace {
 
-constexpr absl::string_view kChanged = "the file has changed since it was offered";
-
 class Outgoing final : public Transfer {
  public:
   Outgoing(const TransferContext& context, TransferRecord record)
@@ -19,7 +17,6 @@ class Outgoing final : public Transfer {
 
   void OnOpen() override {
     open_ = true;
-    control_.clear();
     if (record_.state == TransferState::kOffered || record_.state == TransferState::kAccepted) {
       Announce();
     }
@@ -52,7 +49,7 @@ class Outgoing final : public Transfer {
     const auto n =
         source_->Read(next_, std::span(reinterpret_cast<uint8_t*>(data.data()), data.size()));
     if (!n.ok()) {
-      Fail(n.status().message());
+      FailHere(n.status());
       return false;
     }
     data.resize(*n);
@@ -68,16 +65,20 @@ class Outgoing final : public Transfer {
   uint64_t at() const override { return acked_; }
   void LetGo() override { source_.reset(); }
 
+  void FailHere(const absl::Status& status) {
+    if (absl::IsFailedPrecondition(status)) return Fail(kToldChanged);
+    Fail(status.message(), kToldUnreadable);
+  }
   bool OpenSource() {
     if (source_ != nullptr) return true;
     auto source = SourceFile::Open(record_.path);
     if (!source.ok()) {
-      Fail(source.status().message());
+      Fail(source.status().message(), kToldUnreadable);
       return false;
     }
     if (record_.state != TransferState::kHashing &&
         ((*source)->size() != record_.size || (*source)->modified_ns() != record_.modified_ns)) {
-      Fail(kChanged);
+      Fail(kToldChanged);
       return false;
     }
     source_ = *std::move(source);
@@ -90,7 +91,7 @@ class Outgoing final : public Transfer {
         length,
         [this, then = std::move(then)](absl::StatusOr<crypto::Sha256Stream> hash) {
           const auto held = std::exchange(hashing_, nullptr);
-          if (!hash.ok()) return Fail(hash.status().message());
+          if (!hash.ok()) return FailHere(hash.status());
           then(hash->Digest());
         });
   }
@@ -119,7 +120,8 @@ class Outgoing final : public Transfer {
     Send(std::move(frame));
   }
   bool OnAccept(const v1::FileAccept& accept) {
-    if (record_.over() || record_.state == TransferState::kHashing) return true;
+    if (record_.over()) return SendCancel(), true;  // It was given up while nobody could say so.
+    if (record_.state == TransferState::kHashing) return true;
     if (accept.offset() > record_.size || running_ || hashing_ != nullptr) return false;
     if (!OpenSource()) return true;
     if (record_.state == TransferState::kOffered) Become(TransferState::kAccepted);

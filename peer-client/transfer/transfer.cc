@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
+#include "peer-client/transfer/file_name.h"
 
 namespace p2p::client {
 namespace {
@@ -64,15 +65,18 @@ bool Transfer::NextControl(v1::ChatFrame& frame) {
 }
 
 void Transfer::Send(v1::ChatFrame frame) {
-  if (!open_) return;
+  std::erase_if(control_, [&](const v1::ChatFrame& older) {
+    return older.frame_case() == frame.frame_case();
+  });
   control_.push_back(std::move(frame));
   context_.wake(record_.peer);
 }
 
-void Transfer::SendCancel(absl::string_view reason) {
+void Transfer::SendCancel() {
   v1::ChatFrame frame;
   frame.mutable_file_cancel()->set_file_id(ToString(record_.id.view()));
-  frame.mutable_file_cancel()->set_reason(std::string(reason.substr(0, wire::kMaxHangUpReason)));
+  // Text of the protocol is UTF-8, and half a letter would end the connection.
+  frame.mutable_file_cancel()->set_reason(std::string(CutTo(record_.told, wire::kMaxHangUpReason)));
   Send(std::move(frame));
 }
 
@@ -95,15 +99,16 @@ bool Transfer::Become(TransferState state, absl::string_view reason) {
   return kept.ok();
 }
 
-void Transfer::Fail(absl::string_view reason) {
+void Transfer::Fail(absl::string_view reason, absl::string_view told) {
   if (record_.over()) return;
-  SendCancel(reason);
+  record_.told = std::string(told);
+  SendCancel();
   Become(TransferState::kFailed, reason);
 }
 
 void Transfer::Cancel() {
   if (record_.over()) return;
-  SendCancel("");
+  SendCancel();
   Become(TransferState::kCancelled, "by you");
 }
 
@@ -114,7 +119,10 @@ void Transfer::Abandon(absl::string_view reason) {
 bool Transfer::OnCancel(const v1::FileCancel& cancel) {
   if (cancel.reason().size() > wire::kMaxHangUpReason) return false;
   if (record_.over()) return true;
-  Become(TransferState::kCancelled, cancel.reason().empty() ? "by the peer" : cancel.reason());
+  // Its words are not to be taken for ours.
+  Become(TransferState::kCancelled, cancel.reason().empty()
+                                        ? std::string("by the peer")
+                                        : absl::StrCat("by the peer: ", cancel.reason()));
   return true;
 }
 

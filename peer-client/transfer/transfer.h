@@ -16,6 +16,20 @@
 
 namespace p2p::client {
 
+// What a peer is told of a failure here: never the words of this machine, which name its paths.
+inline constexpr absl::string_view kToldChanged = "the file has changed since it was offered";
+inline constexpr absl::string_view kToldUnreadable = "the file cannot be read there any more";
+inline constexpr absl::string_view kToldNoRoom = "there is no room for the file there";
+inline constexpr absl::string_view kToldUnwritable = "the file cannot be written there";
+inline constexpr absl::string_view kToldReoffered = "it was offered again as something else";
+inline constexpr absl::string_view kToldTooMuch = "more came than was announced";
+inline constexpr absl::string_view kToldDiffers =
+    "what came is not what was announced (SHA-256 differs)";
+inline constexpr absl::string_view kToldReasons[] = {
+    kToldChanged,   kToldUnreadable, kToldNoRoom,  kToldUnwritable,
+    kToldReoffered, kToldTooMuch,    kToldDiffers,
+};
+
 struct TransferContext {
   asio::io_context& io;
   const Clock& clock;
@@ -75,12 +89,14 @@ class Transfer {
   virtual void LetGo() = 0;  // It is over: files are closed, and a part that is of no use removed.
   virtual void OnPause() {}
 
+  // Waits for a connection when there is none, in place of an older one of its kind.
   void Send(v1::ChatFrame frame);
-  void SendCancel(absl::string_view reason);
+  void SendCancel();  // With what the record says for the peer.
   // Durable and told; false: the disk does not take it, which is told instead.
   bool Become(TransferState state, absl::string_view reason = "");
-  // Over, for this reason; the peer is told.
-  void Fail(absl::string_view reason);
+  // Over: `reason` is what our user reads, `told` (one of kToldReasons) what the peer does.
+  void Fail(absl::string_view reason, absl::string_view told);
+  void Fail(absl::string_view told) { Fail(told, told); }
   bool OnCancel(const v1::FileCancel& cancel);
   void Tell() { context_.show(Describe()); }
   void TellProgress();

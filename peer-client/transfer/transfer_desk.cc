@@ -130,6 +130,7 @@ class TransferDesk::PeerLane final : public FileLane {
                           .size = offer.size(),
                           .state = TransferState::kOffered,
                           .reason = {},
+                          .told = {},
                           .order = desk_.next_order_};
     if (offer.name().size() > wire::kMaxFileName || offer.sha256().size() != record.sha256.size()) {
       return false;
@@ -278,6 +279,7 @@ absl::StatusOr<std::string> TransferDesk::Offer(const std::string& peer, const s
                         .modified_ns = source->modified_ns(),
                         .state = TransferState::kHashing,
                         .reason = {},
+                        .told = {},
                         .order = next_order_};
   P2P_RETURN_IF_ERROR(store_.Put(record));
   const FileId id = record.id;

@@ -57,6 +57,7 @@ std::string SerializeTransfer(const TransferRecord& record) {
                {"sha256", HexEncode(record.sha256)},
                {"state", std::string(TransferStateName(record.state))},
                {"reason", record.reason},
+               {"told", record.told},
                {"order", record.order}};
   return j.dump(-1, ' ', true, Json::error_handler_t::replace);
 }
@@ -93,6 +94,7 @@ std::optional<TransferRecord> ParseTransfer(absl::string_view text) {
     std::copy(digest->begin(), digest->end(), out.sha256.begin());
     out.state = *known;
     out.reason = j.at("reason").get<std::string>();
+    out.told = j.value("told", "");
     out.order = j.at("order").get<uint64_t>();
     return out;
   } catch (const Json::exception&) {

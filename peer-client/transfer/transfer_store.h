@@ -34,7 +34,8 @@ struct TransferRecord {
   int64_t modified_ns = 0;  // Outgoing.
   crypto::Digest256 sha256{};
   TransferState state = TransferState::kOffered;
-  std::string reason;  // Cancelled or failed; may be the peer's words.
+  std::string reason;  // Cancelled or failed, for our user; may have the peer's words.
+  std::string told;    // The same for the peer, who may ask again: fixed words. Empty: cancelled.
   uint64_t order = 0;  // Rises with each new transfer.
   bool over() const {
     return state == TransferState::kDone || state == TransferState::kCancelled ||

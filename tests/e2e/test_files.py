@@ -228,6 +228,27 @@ def test_a_file_that_changes_is_not_sent(world):
     equal(visible(bob), [], "files")
 
 
+def test_what_is_given_up_while_apart_is_over_for_both(world):
+    server, alice, bob = pair(world)
+    source = world.path("later.bin")
+    make_file(source, 1 << 20)
+    people = {"alice": alice, "bob": bob}
+    for name, other in (("alice", "bob"), ("bob", "alice")):
+        got = offer(people["alice"], people["bob"], source)
+        people[other].kill()
+        people[name].expect("chat_closed")
+        people[name].send(cmd="cancel_file", id=got["id"])
+        equal(people[name].expect("transfer", state="cancelled", id=got["id"])["reason"], "by you", name)
+        people[name].kill()  # What is not on the disk is not known any more.
+        people = {n: world.client(server, n, *FAST) for n in people}
+        for client in people.values():
+            client.expect("chat_open")
+        if other == "bob":
+            people["bob"].expect("file_offer", id=got["id"])  # Again, as it knows nothing yet.
+            people["bob"].send(cmd="accept-file", id=got["id"])
+        equal(people[other].expect("transfer", state="cancelled", id=got["id"])["reason"], "by the peer", other)
+
+
 def test_the_disk_fills_up(world):
     folder = world.path("small")
     os.mkdir(folder)
@@ -258,7 +279,7 @@ def test_the_disk_fills_up(world):
                 pass
         bob.send(cmd="resume_file", id=got["id"])
         check("No space left" in bob.expect("transfer", state="failed", id=got["id"])["reason"], "says why")
-        check("No space left" in alice.expect("transfer", state="cancelled", id=got["id"])["reason"], "says why")
+        check("by the peer: there is no room" in alice.expect("transfer", state="cancelled", id=got["id"])["reason"], "says why")
         equal(os.listdir(folder), ["filler"], "files")
         alice.send(cmd="msg", peer="bob", text="pity")
         bob.expect("chat", text="pity")

@@ -81,6 +81,14 @@ TEST(FileNameTest, HostileNamesNeverLeaveTheFolder) {
   }
 }
 
+TEST(FileNameTest, CutsFallBetweenLetters) {
+  EXPECT_EQ(CutTo("abc", 3), "abc");
+  EXPECT_EQ(CutTo("abcd", 3), "abc");
+  EXPECT_EQ(CutTo("aé", 2), "a");
+  EXPECT_EQ(CutTo("漢字", 5), "漢");
+  EXPECT_EQ(CutTo("漢", 2), "");
+}
+
 TEST(FileNameTest, TheExtensionSurvivesACut) {
   const auto name = SafeFileName(absl::StrCat(std::string(500, 'n'), ".tar"));
   ASSERT_TRUE(name);

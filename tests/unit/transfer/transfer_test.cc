@@ -405,6 +405,137 @@ TEST_F(TransferTest, WhatIsNotKnownWhoseItIsIsNotGoneOnWith) {
   EXPECT_EQ(State(bob_), "failed");
 }
 
+// Each of both gives up while there is no connection, before or after it was accepted, with and
+// without a restart in between: the other one hears of it, and by whom.
+TEST_F(TransferTest, WhatIsGivenUpWhileApartIsOverForBoth) {
+  for (const bool by_sender : {true, false}) {
+    for (const bool accepted : {true, false}) {
+      for (const bool restarted : {true, false}) {
+        SCOPED_TRACE(absl::StrCat(by_sender, accepted, restarted));
+        Side& gives_up = by_sender ? alice_ : bob_;
+        const auto id = alice_.desk->Offer("bob", File("a.bin", 800'000));
+        ASSERT_TRUE(id.ok()) << id.status();
+        Pump();
+        if (accepted) {
+          ASSERT_TRUE(bob_.desk->Accept(*id).ok());
+          Pump(5);
+        }
+        Close();
+        ASSERT_TRUE(gives_up.desk->Cancel(*id).ok());
+        if (restarted) gives_up.Start();
+        Open();
+        Pump();
+        // What was not accepted yet is found out about at the latest then.
+        if (State(bob_) == "offered") {
+          ASSERT_TRUE(bob_.desk->Accept(*id).ok());
+          Pump();
+        }
+        EXPECT_EQ(State(gives_up), "cancelled");
+        EXPECT_EQ(Reason(gives_up), "by you");
+        EXPECT_EQ(State(by_sender ? bob_ : alice_), "cancelled");
+        EXPECT_EQ(Reason(by_sender ? bob_ : alice_), "by the peer");
+        EXPECT_THAT(bob_.Folder(true), IsEmpty()) << "the part is of no use any more";
+        Close();
+        Open();
+      }
+    }
+  }
+}
+
+TEST_F(TransferTest, APeerDoesNotSpeakForTheUser) {
+  const auto offer = OfferFrame("a", 10);
+  ASSERT_TRUE(Lie(offer));
+  v1::ChatFrame cancel;
+  cancel.mutable_file_cancel()->set_file_id(offer.file_offer().file_id());
+  cancel.mutable_file_cancel()->set_reason("by you");
+  ASSERT_TRUE(Lie(cancel));
+  EXPECT_EQ(Reason(bob_), "by the peer: by you");
+}
+
+// One read may bring the answer that opens the conversation, and what follows it.
+TEST_F(TransferTest, TheAnswerToWhatCameWithTheOpeningIsNotLost) {
+  ASSERT_TRUE(alice_.desk->Offer("bob", File("a.txt", 10)).ok());
+  Pump();
+  ASSERT_TRUE(bob_.desk->Accept("").ok());
+  v1::ChatFrame frame;
+  for (bool done = false; !done;) {  // All but FILE_DONE arrives.
+    io_.restart();
+    io_.poll();
+    while (alice_.desk->Lane(kBob)->NextFrame(frame)) Lie(frame);
+    while (!done && bob_.desk->Lane(kAlice)->NextFrame(frame)) {
+      done = frame.has_file_done();
+      if (!done) alice_.desk->Lane(kBob)->OnFrame(frame);
+    }
+  }
+  Close();
+  alice_.desk->OnOpen(kBob);
+  ASSERT_TRUE(alice_.desk->Lane(kBob)->NextFrame(frame));
+  ASSERT_TRUE(frame.has_file_offer());
+  ASSERT_TRUE(Lie(frame));
+  bob_.desk->OnOpen(kAlice);
+  Pump();
+  EXPECT_EQ(State(alice_), "done");
+}
+
+TEST_F(TransferTest, AnswersThatNobodyTakesDoNotPileUp) {
+  const auto offer = OfferFrame("a", 10);
+  ASSERT_TRUE(Lie(offer));
+  ASSERT_TRUE(bob_.desk->Cancel("").ok());
+  for (int i = 0; i < 1000; ++i) ASSERT_TRUE(Lie(offer));
+  v1::ChatFrame frame;
+  size_t answers = 0;
+  while (bob_.desk->Lane(kAlice)->NextFrame(frame)) ++answers;
+  EXPECT_EQ(answers, 1u);
+}
+
+TEST_F(TransferTest, ThePeerHearsWhyButNotWhereThingsAre) {
+  // Names of which a cut at 200 bytes would hit the middle of a letter, whatever comes before.
+  for (const char* shift : {"", "x"}) {
+    std::string folder = alice_.scratch / shift;
+    for (int i = 0; i < 3; ++i) {
+      folder += "/";
+      for (int letter = 0; letter < 60; ++letter) folder += "é";
+    }
+    fs::create_directories(folder);
+    const std::string path = folder + "/secret.txt";
+    std::ofstream(path) << "something";
+    ASSERT_TRUE(alice_.desk->Offer("bob", path).ok());
+    Pump();
+    fs::remove(path);
+    Close();
+    alice_.Start();
+    Open();
+    AcceptLast();
+    Pump();
+    EXPECT_EQ(State(alice_), "failed");
+    EXPECT_THAT(Reason(alice_), HasSubstr(path)) << "our user may know";
+    EXPECT_EQ(State(bob_), "cancelled");
+    EXPECT_EQ(Reason(bob_), "by the peer: the file cannot be read there any more");
+  }
+  // The receiver's disk.
+  ASSERT_TRUE(alice_.desk->Offer("bob", File("b.bin", 800'000)).ok());
+  Pump();
+  AcceptLast();
+  Pump(5);
+  Close();
+  const std::string part = bob_.scratch / ("got/" + bob_.Folder(true).at(0));
+  fs::remove(part);
+  fs::create_symlink("/nowhere", part);
+  Open();
+  Pump();
+  EXPECT_EQ(State(bob_), "failed");
+  EXPECT_THAT(Reason(bob_), HasSubstr(".part"));
+  EXPECT_EQ(State(alice_), "cancelled");
+  EXPECT_EQ(Reason(alice_), "by the peer: the file cannot be written there");
+}
+
+TEST_F(TransferTest, ReasonsOfAReadableLengthReachThePeerWhole) {
+  for (const absl::string_view told : kToldReasons) {
+    EXPECT_LE(told.size(), wire::kMaxHangUpReason);
+    EXPECT_TRUE(IsValidUtf8(told));
+  }
+}
+
 // An approved peer that offers and takes back as fast as it may.
 TEST_F(TransferTest, OffersThatAreTakenBackLeaveABoundedMark) {
   const auto offer_and_take_back = [&](int i) {
