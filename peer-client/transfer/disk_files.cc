@@ -8,6 +8,7 @@
 
 #include <cerrno>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
 #include "common/net/file.h"
@@ -128,6 +129,9 @@ absl::StatusOr<size_t> Download::Read(uint64_t offset, std::span<uint8_t> out) c
 }
 
 absl::StatusOr<std::string> Download::Finish(const std::string& name) {
+  if (name.empty() || name == "." || name == ".." || absl::StrContains(name, '/')) {
+    return absl::InvalidArgumentError(absl::StrCat("\"", name, "\" is not the name of a file"));
+  }
   if (::fsync(fd_.get()) != 0) return net::ErrnoError(part_, errno);
   for (int number = 1; number <= kMostNumbers; ++number) {
     const std::string free_name = number == 1 ? name : NumberedName(name, number);

@@ -45,7 +45,7 @@ class Download {
   // For the hash of what is there at the start.
   absl::StatusOr<size_t> Read(uint64_t offset, std::span<uint8_t> out) const;
   // Durable, then visible under `name` or a numbered one that is free; the full path. Overwrites
-  // nothing.
+  // nothing. InvalidArgument: `name` is a path, which SafeFileName never returns.
   absl::StatusOr<std::string> Finish(const std::string& name);
   void Discard();
   // What a Download of this id left in the folder, if anything.

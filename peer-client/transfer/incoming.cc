@@ -101,8 +101,16 @@ class Incoming final : public Transfer {
           const auto held = std::exchange(hashing_, nullptr);
           if (!hash.ok()) return FailHere(hash.status());
           hash_ = *std::move(hash);
+          if (download_->written() == record_.size && hash_.Digest() != record_.sha256) {
+            // The length survived a power cut, the content did not.
+            if (const absl::Status cleared = Anew(); !cleared.ok()) return FailHere(cleared);
+          }
           Begin();
         });
+  }
+  absl::Status Anew() {
+    hash_ = crypto::Sha256Stream();
+    return download_->Restart();
   }
   void Begin() {
     v1::ChatFrame frame;
@@ -123,11 +131,7 @@ class Incoming final : public Transfer {
     const bool again = std::exchange(first_, false) && chunk.offset() == 0;
     if (again && download_->written() > 0) {
       // The sender has something else at that place.
-      if (const absl::Status restarted = download_->Restart(); !restarted.ok()) {
-        FailHere(restarted);
-        return true;
-      }
-      hash_ = crypto::Sha256Stream();
+      if (const absl::Status cleared = Anew(); !cleared.ok()) return FailHere(cleared), true;
       acked_ = 0;
     }
     const bool legal = chunk.offset() == download_->written() && !chunk.data().empty() &&

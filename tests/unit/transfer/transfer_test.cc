@@ -576,6 +576,21 @@ TEST_F(TransferTest, WhoOffersKeepsToThePace) {
   EXPECT_TRUE(alice_.desk->Offer("bob", path).ok());
 }
 
+// As after a power cut: the length of the part is there, its content is not.
+TEST_F(TransferTest, AWholePartThatIsNotTheFileIsSentAnew) {
+  ASSERT_TRUE(alice_.desk->Offer("bob", File("a.bin", 1'000'000)).ok());
+  Pump();
+  ASSERT_TRUE(bob_.desk->Accept("").ok());
+  Pump(6);
+  Close();
+  fs::resize_file(bob_.scratch / ("got/" + bob_.Folder(true).at(0)), 1'000'007);
+  Open();
+  Pump();
+  ASSERT_EQ(State(bob_), "done") << Reason(bob_);
+  EXPECT_EQ(State(alice_), "done");
+  EXPECT_EQ(fs::file_size(bob_.Last().path), 1'000'007u);
+}
+
 TEST(TransferProgressTest, ToldOnceASecondWithASmoothRate) {
   TransferProgress progress;
   MonoTime now{1h};
