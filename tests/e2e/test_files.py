@@ -144,6 +144,36 @@ def test_cuts_and_a_restart_of_both(world):
     check(again <= scale(CUTS * (600 << 10) / SIZE, 0.01), f"{again:.2%} came again")
 
 
+def test_a_word_overtakes_the_rest_of_a_file(world):
+    """Said when between an eighth and a half is there, it is heard before the file is done, whatever the machine's pace."""
+    _, alice, bob = pair(world)
+    source = world.path("large.bin")
+    size = 256 << 20
+    with open(source, "wb") as file:
+        file.truncate(size)
+    for number in range(5):
+        got = offer(alice, bob, source)
+        part = os.path.join(downloads(bob), f".{got['id']}.part")
+
+        def there():
+            try:
+                return os.path.getsize(part)
+            except FileNotFoundError:
+                return size
+        bob.send(cmd="accept-file", id=got["id"])
+        bob.expect("transfer", state="running", id=got["id"])
+        wait_for("an eighth is there", lambda: there() >= size // 8)
+        on_its_way = there() < size // 2
+        alice.send(cmd="msg", peer="bob", text=f"word {number}")
+        word = bob.expect("chat", text=f"word {number}")
+        done = bob.expect("transfer", state="done", id=got["id"], timeout=60)
+        os.unlink(done["path"])
+        if on_its_way:  # Else this test was too slow for the file.
+            check(bob.events.index(word) < bob.events.index(done), "the word came after the file")
+            return
+    raise harness.Failure("no word was said while a file was on its way")
+
+
 def test_large_files_do_not_hold_up_what_is_said(world):
     _, alice, bob = pair(world)
     source = world.path("large.bin")
@@ -226,6 +256,23 @@ def test_a_file_that_changes_is_not_sent(world):
     check("changed" in alice.expect("transfer", state="failed", id=got["id"])["reason"], "says why")
     check("changed" in bob.expect("transfer", state="cancelled", id=got["id"])["reason"], "says why")
     equal(visible(bob), [], "files")
+
+
+def test_a_file_that_changes_on_its_way_comes_to_nothing(world):
+    _, alice, bob = pair(world)
+    source = world.path("changing.bin")
+    make_file(source, 64 << 20)
+    got = offer(alice, bob, source)
+    bob.send(cmd="accept-file", id=got["id"])
+    bob.send(cmd="pause_file", id=got["id"])
+    bob.expect("transfer", state="paused", id=got["id"])
+    with open(source, "r+b") as file:
+        file.seek(60 << 20)
+        file.write(b"changed")
+    bob.send(cmd="resume_file", id=got["id"])
+    check("changed" in alice.expect("transfer", state="failed", id=got["id"])["reason"], "says why")
+    check("changed" in bob.expect("transfer", state="cancelled", id=got["id"])["reason"], "says why")
+    equal(os.listdir(downloads(bob)), [], "files, the part as well")
 
 
 def test_what_is_given_up_while_apart_is_over_for_both(world):

@@ -576,6 +576,23 @@ TEST_F(TransferTest, WhoOffersKeepsToThePace) {
   EXPECT_TRUE(alice_.desk->Offer("bob", path).ok());
 }
 
+TEST_F(TransferTest, AFileThatChangesOnItsWayComesToNothing) {
+  const std::string path = File("a.bin", 5'000'000);
+  ASSERT_TRUE(alice_.desk->Offer("bob", path).ok());
+  Pump();
+  ASSERT_TRUE(bob_.desk->Accept("").ok());
+  Pump(10);
+  ASSERT_EQ(State(bob_), "running");
+  std::fstream(path, std::ios::in | std::ios::out).seekp(4'000'000) << "changed";
+  Pump();
+  EXPECT_EQ(State(alice_), "failed");
+  EXPECT_THAT(Reason(alice_), HasSubstr("changed"));
+  EXPECT_EQ(State(bob_), "cancelled");
+  EXPECT_THAT(Reason(bob_), HasSubstr("changed"));
+  EXPECT_THAT(bob_.Folder(false), IsEmpty());
+  EXPECT_THAT(bob_.Folder(true), IsEmpty());
+}
+
 // As after a power cut: the length of the part is there, its content is not.
 TEST_F(TransferTest, AWholePartThatIsNotTheFileIsSentAnew) {
   ASSERT_TRUE(alice_.desk->Offer("bob", File("a.bin", 1'000'000)).ok());
