@@ -60,7 +60,9 @@ std::optional<Session> ReadSession(const std::string& text) {
     session.username = field("username");
     session.token = SecretText(field("token"));
     session.resume_token = SecretText(field("resume_token"));
-    session.expires_at = WallFromMs(in.value("expires_at_ms", int64_t{0}));
+    const auto expires = in.find("expires_at_ms");
+    if (expires != in.end() && !expires->is_number_integer()) return std::nullopt;
+    session.expires_at = WallFromMs(expires == in.end() ? 0 : expires->get<int64_t>());
     for (auto [name, out] : {std::pair{"user_id", &session.user_id},
                              std::pair{"introducer_key", &session.introducer_key},
                              std::pair{"broadcast_key", &session.broadcast_key}}) {

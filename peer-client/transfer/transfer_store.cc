@@ -73,6 +73,11 @@ std::optional<TransferRecord> ParseTransfer(absl::string_view text) {
     const std::string state = j.at("state").get<std::string>();
     const auto known = std::find_if(std::begin(kStates), std::end(kStates),
                                     [&](TransferState s) { return TransferStateName(s) == state; });
+    // A number with a fraction or an exponent is none of ours, and may fit no integer.
+    for (const char* whole : {"size", "order"}) {
+      if (!j.at(whole).is_number_unsigned()) return std::nullopt;
+    }
+    if (!j.at("modified_ns").is_number_integer()) return std::nullopt;
     if (!id || !path || !digest || digest->size() != out.sha256.size() ||
         known == std::end(kStates)) {
       return std::nullopt;

@@ -30,6 +30,17 @@ FilePeer Person(const std::string& name, uint8_t uid, uint8_t key) {
   return out;
 }
 
+TEST(TransferRecordTest, NumbersAreWholeAndTheirOwn) {
+  TransferRecord record;
+  record.size = 1234;
+  const std::string good = SerializeTransfer(record);
+  ASSERT_TRUE(ParseTransfer(good));
+  const size_t at = good.find("1234");
+  for (const char* bad : {"9e63", "-1", "1.5", "true", "\"1234\"", "18446744073709551616"}) {
+    EXPECT_FALSE(ParseTransfer(std::string(good).replace(at, 4, bad))) << bad;
+  }
+}
+
 const FilePeer kAlice = Person("alice", 1, 1);
 const FilePeer kBob = Person("bob", 2, 2);
 
