@@ -38,6 +38,10 @@ struct Talker {
         ++words;
         conversation.ConfirmJournalled(message->message.seq);
       }
+      if (!std::holds_alternative<SessionProven>(event)) continue;
+      std::vector<SessionEvent> more;
+      session->Continue(now, more);
+      Take(std::move(more), now);
     }
   }
 
