@@ -306,6 +306,7 @@ void ChatSession::HangUp(std::string reason, MonoTime now) {
 
 void ChatSession::AckHangUp() {
   if (closed()) return;
+  if (open()) AppendReceipts();  // The peer forgets everything at the answer.
   v1::ChatFrame frame;
   frame.mutable_hang_up_ack();
   Send(frame);

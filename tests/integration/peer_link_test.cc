@@ -319,6 +319,7 @@ TEST_F(ConversationTest, HangUpEndsItOnBothSidesForGood) {
   ASSERT_TRUE(alice_.manager->HangUp("bob").ok());
   ASSERT_TRUE(RunUntil([&] { return !bob_.closed.empty() && !alice_.closed.empty(); }));
   EXPECT_THAT(bob_.Texts(), ElementsAre("bye"));
+  EXPECT_TRUE(RunUntil([&] { return alice_.CountReceipts(ReceiptState::kDelivered) == 1; }, 2s));
   EXPECT_EQ(bob_.closed[0].reason, "the peer hung up");
   EXPECT_TRUE(bob_.closed[0].for_good);
   EXPECT_THAT(bob_.manager->Peers(), IsEmpty());

@@ -440,6 +440,8 @@ TEST_F(ChatSessionTest, AHangUpFollowsTheTextAndIsAcknowledged) {
   alice_.session->HangUp("bye", now_);
   Pump();
   EXPECT_THAT(bob_.texts, ElementsAre("last words"));
+  ASSERT_THAT(alice_.receipts, SizeIs(1)) << "the answer comes after the receipt";
+  EXPECT_EQ(alice_.receipts[0].seq, 1u);
   EXPECT_TRUE(bob_.hung_up);
   EXPECT_TRUE(alice_.hang_up_acked);
   EXPECT_EQ(alice_.session->end(), SessionEnd::kHungUp);
