@@ -210,6 +210,8 @@ asio::awaitable<void> ChatManager::Impl::EstablishAccepted(
     Adopt(connection);
   } else if (Link* link = Find(connection->link()); link != nullptr) {
     link->Forget(*connection);
+    // Whoever wanted to dial meanwhile left it to this connection.
+    if (link->connections() == 0 && !link->dialling()) RedialLater(*link, kRedialSoon);
   }
 }
 

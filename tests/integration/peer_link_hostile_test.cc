@@ -490,6 +490,33 @@ TEST_F(HostileTest, OnlyTheConnectionThatIsOpenIsListenedTo) {
   EXPECT_THAT(bob_.Texts(), ElementsAre("one"));
 }
 
+// The open connection breaks while another one is being established, and nothing comes of that one.
+TEST_F(HostileTest, AConnectionThatCameToNothingIsFollowedByDialling) {
+  const TlsAttempt attempt = AsAlice();
+  std::unique_ptr<TlsConnection> open;
+  Run([&] {
+    open = std::make_unique<TlsConnection>(bob_.port, attempt);
+    open->Write(ProvenHello(open->ssl(), attempt));
+    open->Write(SelectFrame());
+  });
+  ASSERT_TRUE(RunUntil([&] { return bob_.manager->IsOpen("alice"); }));
+  std::unique_ptr<RawConnection> begun;
+  Run([&] {
+    begun = std::make_unique<RawConnection>(bob_.port);
+    begun->Send(Knock());
+  });
+  open.reset();
+  ASSERT_TRUE(RunUntil([&] { return !bob_.manager->IsOpen("alice"); }));
+  begun.reset();
+  RunFor(100ms);
+  // Alice cannot dial; she waits for bob.
+  Introduced hers = introduced_;
+  hers.introduction.target.chat_port = 0;
+  Sign(hers);
+  ASSERT_TRUE(Give(alice_, hers).ok());
+  EXPECT_TRUE(RunUntil([&] { return bob_.manager->IsOpen("alice"); }, 6s));
+}
+
 // An introduction that was sent to somebody else, or long ago, or with the parties the other way.
 TEST_F(HostileTest, AStolenOrReplayedIntroductionMakesNoLink) {
   TestPeer carol(io_, "carol", timing_);
