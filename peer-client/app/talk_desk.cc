@@ -95,10 +95,12 @@ void TalkDesk::HangUp(const cmd::HangUp& hang_up) {
   if (peer.empty()) {
     return context_.out.Show(out::Error{"BAD_COMMAND", "usage: /hangup NAME", ""});
   }
-  if (const auto status = context_.peers.HangUp(peer); !status.ok()) {
+  const absl::Status status = context_.peers.HangUp(peer);
+  if (absl::IsNotFound(status)) {
     return context_.out.Show(
         out::Error{"NO_CONVERSATION", absl::StrCat("there is no conversation with ", peer), ""});
   }
+  Check(status);  // It is over all the same.
   if (absl::EqualsIgnoreCase(peer, focus_)) focus_.clear();
 }
 

@@ -404,15 +404,16 @@ absl::Status ChatManager::Impl::HangUp(absl::string_view peer) {
 
 absl::Status ChatManager::Impl::BeginHangUp(Link& link, absl::string_view reason) {
   link.record.hanging_up = true;
-  P2P_RETURN_IF_ERROR(store_.Put(link.record));
+  // When it cannot be written the peer is told all the same: what it forgets does not come back.
+  const absl::Status noted = store_.Put(link.record);
   const ChatClosed closed{.peer = link.record.peer.name,
                           .reason = reason.empty() ? "you hung up" : std::string(reason),
                           .for_good = true};
   Emit([closed](const ChatCallbacks& c) { c.on_closed(closed); });
-  if (link.open == nullptr) return absl::OkStatus();
+  if (link.open == nullptr) return noted;
   link.open->session().HangUp(std::string(reason), clock_.Mono());
   link.open->Wake();
-  return absl::OkStatus();
+  return noted;
 }
 
 absl::StatusOr<std::vector<OutgoingMessage>> ChatManager::Impl::Waiting(

@@ -148,12 +148,14 @@ class ChatManager {
   void SetFound(absl::string_view peer, const net::IpAddress& ip);
 
   // Ends the conversation; a new one needs a new approval. The peer is told when it is connected,
-  // or when it next is. NotFound: no conversation with this peer.
+  // or when it next is. NotFound: no conversation with this peer. Other codes: the disk; it is
+  // over, and comes back with the next start unless the peer has heard of it.
   absl::Status HangUp(absl::string_view peer);
 
-  // NotFound: never introduced. MarkVerified: the user has compared the number. Trust: a changed
-  // key is taken; FailedPrecondition without one.
-  absl::StatusOr<PeerIdentity> Identity(absl::string_view peer) const;
+  // NotFound: never introduced. Identity: the user compares the number that it gives.
+  // MarkVerified: the user has. Trust: a changed key is taken; FailedPrecondition without one, and
+  // when it is another one than the user was warned of or saw last.
+  absl::StatusOr<PeerIdentity> Identity(absl::string_view peer);
   absl::Status MarkVerified(absl::string_view peer);
   absl::Status Trust(absl::string_view peer);
 

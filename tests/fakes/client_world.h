@@ -79,7 +79,7 @@ class FakePeers final : public PeerPort {
     sent.push_back(text);
     return std::string("id");
   }
-  absl::Status HangUp(const std::string&) override { return absl::OkStatus(); }
+  absl::Status HangUp(const std::string&) override { return hang_up; }
   absl::StatusOr<out::Identity> Identity(const std::string& peer) override {
     if (peer != friend_name) return absl::NotFoundError("never talked with");
     return out::Identity{peer, identity, "12345"};
@@ -125,6 +125,7 @@ class FakePeers final : public PeerPort {
   std::string friend_name = "bob";
   std::string identity = "unverified";
   absl::Status introduce;
+  absl::Status hang_up;
 };
 
 class FakeFiles final : public FilePort {

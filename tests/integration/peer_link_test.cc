@@ -332,6 +332,20 @@ TEST_F(ConversationTest, HangUpEndsItOnBothSidesForGood) {
   EXPECT_TRUE(RunUntil([&] { return records(alice_) == 0 && records(bob_) == 0; }));
 }
 
+TEST_F(ConversationTest, AHangUpThatCannotBeWrittenStillReachesThePeer) {
+  Connect();
+  {
+    const FileSizeLimit limit(0);
+    const absl::Status failed = alice_.manager->HangUp("bob");
+    EXPECT_FALSE(failed.ok());
+    EXPECT_FALSE(absl::IsNotFound(failed)) << failed;
+  }
+  EXPECT_THAT(alice_.manager->Peers(), IsEmpty());
+  ASSERT_TRUE(RunUntil([&] { return !bob_.closed.empty() && !alice_.closed.empty(); }, 2s));
+  EXPECT_EQ(bob_.closed[0].reason, "the peer hung up");
+  EXPECT_TRUE(RunUntil([&] { return LinkFiles(alice_) == 0 && LinkFiles(bob_) == 0; }));
+}
+
 TEST_F(ConversationTest, AHangUpWhileThePeerIsAwayReachesItLater) {
   Connect();
   bob_.Stop();

@@ -114,6 +114,18 @@ TEST(ChatTest, WithoutAConversationTheErrorSaysHowToGetOne) {
   EXPECT_NE(world.Shown<out::Error>()[0].message.find("/request carol"), std::string::npos);
 }
 
+TEST(ChatTest, AHangUpFailsForTheReasonThatIsTrue) {
+  ClientWorld world;
+  world.LogIn();
+  world.peers.hang_up = absl::NotFoundError("nobody");
+  world.Line("/hangup bob");
+  EXPECT_EQ(world.Shown<out::Error>().back().code, "NO_CONVERSATION");
+  world.peers.hang_up = absl::ResourceExhaustedError("no space left");
+  world.Line("/hangup bob");
+  EXPECT_EQ(world.Shown<out::Error>().back().code, "RESOURCE_EXHAUSTED");
+  EXPECT_EQ(world.Shown<out::Error>().back().message, "no space left");
+}
+
 TEST(BroadcastTest, ALostAnswerIsRepeatedWithTheSameKey) {
   ClientWorld world;
   world.LogIn();
