@@ -423,11 +423,10 @@ absl::StatusOr<std::vector<OutgoingMessage>> ChatManager::Impl::Waiting(
   return link->journal->history().undelivered;
 }
 
-absl::StatusOr<PeerIdentity> ChatManager::Impl::Identity(absl::string_view peer) const {
+absl::StatusOr<PeerIdentity> ChatManager::Impl::Identity(absl::string_view peer) {
+  P2P_RETURN_IF_ERROR(known_.NoteCompared(peer));
   const KnownPeer* known = known_.Find(peer);
-  if (known == nullptr) {
-    return absl::NotFoundError(absl::StrCat("you have never talked with ", peer));
-  }
+  P2P_CHECK(known != nullptr);
   return PeerIdentity{
       .peer = known->name,
       .state = StateOf(*known),
@@ -517,7 +516,7 @@ void ChatManager::SetFound(absl::string_view peer, const net::IpAddress& ip) {
 void ChatManager::ExpectProbe(ByteView challenge) { impl_->ExpectProbe(challenge); }
 void ChatManager::Wake(absl::string_view peer) { impl_->Wake(peer); }
 absl::Status ChatManager::HangUp(absl::string_view peer) { return impl_->HangUp(peer); }
-absl::StatusOr<PeerIdentity> ChatManager::Identity(absl::string_view peer) const {
+absl::StatusOr<PeerIdentity> ChatManager::Identity(absl::string_view peer) {
   return impl_->Identity(peer);
 }
 absl::Status ChatManager::MarkVerified(absl::string_view peer) {

@@ -39,7 +39,7 @@ class ChatManager::Impl final : public LinkConnection::Owner,
   void SetFound(absl::string_view peer, const net::IpAddress& ip);
   absl::Status HangUp(absl::string_view peer);
   absl::StatusOr<std::vector<OutgoingMessage>> Waiting(absl::string_view peer) const;
-  absl::StatusOr<PeerIdentity> Identity(absl::string_view peer) const;
+  absl::StatusOr<PeerIdentity> Identity(absl::string_view peer);
   absl::StatusOr<PathInfo> Path(absl::string_view peer) const;
   void ExpectProbe(ByteView challenge);
   KnownPeers& known() { return known_; }

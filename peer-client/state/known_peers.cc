@@ -21,21 +21,32 @@ std::optional<wire::DeviceKey> ParseKey(absl::string_view hex) {
   return key;
 }
 
-// uid my_uid key flags offered name
+// uid my_uid key flags offered name; offered may be KEY:COMPARED
 std::optional<KnownPeer> ParseLine(absl::string_view line) {
   const std::vector<absl::string_view> words = absl::StrSplit(line, ' ');
   if (words.size() != 6 || words[5].empty()) return std::nullopt;
   const auto uid = UserId::FromHex(words[0]);
   const auto my_uid = UserId::FromHex(words[1]);
   const auto key = ParseKey(words[2]);
-  const auto offered = ParseKey(words[4]);
-  if (!uid || !my_uid || !key || (!offered && words[4] != kNone)) return std::nullopt;
+  const std::vector<absl::string_view> keys = absl::StrSplit(words[4], ':');
+  const auto offered = ParseKey(keys.front());
+  const auto compared = ParseKey(keys.back());
+  if (!uid || !my_uid || !key || keys.size() > 2) return std::nullopt;
+  if ((!offered || !compared) && words[4] != kNone) return std::nullopt;
   KnownPeer peer{.uid = *uid, .my_uid = *my_uid, .name = std::string(words[5]), .key = *key};
   if (words[3] != "v" && words[3] != "u" && words[3] != "n") return std::nullopt;
   peer.verified = words[3] == "v";
   peer.namesake = words[3] == "n";
   peer.offered = offered;
+  peer.compared = compared;
   return peer;
+}
+
+std::string OfferedText(const KnownPeer& peer) {
+  if (!peer.offered) return std::string(kNone);
+  std::string text = HexEncode(*peer.offered);
+  if (peer.compared != peer.offered) absl::StrAppend(&text, ":", HexEncode(*peer.compared));
+  return text;
 }
 
 std::string ToLine(const KnownPeer& peer) {
@@ -43,8 +54,7 @@ std::string ToLine(const KnownPeer& peer) {
                       peer.verified   ? "v"
                       : peer.namesake ? "n"
                                       : "u",
-                      " ", peer.offered ? HexEncode(*peer.offered) : std::string(kNone), " ",
-                      peer.name, "\n");
+                      " ", OfferedText(peer), " ", peer.name, "\n");
 }
 
 }  // namespace
@@ -89,6 +99,8 @@ absl::StatusOr<KnownPeers::Verdict> KnownPeers::Meet(const wire::IntroducedParty
     entry.name = peer.name;
     const bool changed = entry.key != peer.device_key;
     entry.offered = changed ? std::optional(peer.device_key) : std::nullopt;
+    if (!changed) entry.compared.reset();
+    if (changed && !entry.compared) entry.compared = entry.offered;
     verdict = changed ? Verdict::kChanged : Verdict::kSame;
     peers_.erase(known);
   }
@@ -132,14 +144,26 @@ absl::Status KnownPeers::MarkVerified(absl::string_view name) {
   return Save();
 }
 
+absl::Status KnownPeers::NoteCompared(absl::string_view name) {
+  P2P_ASSIGN_OR_RETURN(KnownPeer * peer, Named(name));
+  if (peer->compared == peer->offered) return absl::OkStatus();
+  peer->compared = peer->offered;
+  return Save();
+}
+
 absl::Status KnownPeers::Trust(absl::string_view name) {
   P2P_ASSIGN_OR_RETURN(KnownPeer * peer, Named(name));
   if (!peer->offered) {
     return absl::FailedPreconditionError(
         absl::StrCat("the key of ", peer->name, " has not changed"));
   }
+  if (peer->offered != peer->compared) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the key of ", peer->name, " has changed again; /verify ", peer->name, " comes first"));
+  }
   peer->key = *peer->offered;
   peer->offered.reset();
+  peer->compared.reset();
   peer->verified = false;
   return Save();
 }

@@ -23,6 +23,8 @@ struct KnownPeer {
   bool namesake = false;  // Somebody else had this name before; until verified.
   std::optional<wire::DeviceKey> offered =
       std::nullopt;  // A changed key that waits for the user's word.
+  // The one that the user was warned of, or compared since; set when `offered` is.
+  std::optional<wire::DeviceKey> compared = std::nullopt;
 };
 
 // One thread. Every change is durable when it returns; file 0600, replaced atomically.
@@ -41,7 +43,10 @@ class KnownPeers {
   const KnownPeer* Find(const UserId& uid) const;
   // The user has compared the safety number. FailedPrecondition while a changed key waits.
   absl::Status MarkVerified(absl::string_view name);
-  // The changed key takes the place of the old one. FailedPrecondition when none waits.
+  // The user is shown the number of the changed key that waits, if any.
+  absl::Status NoteCompared(absl::string_view name);
+  // The changed key takes the place of the old one. FailedPrecondition when none waits, or another
+  // one than the user was warned of first or shown last.
   absl::Status Trust(absl::string_view name);
 
  private:

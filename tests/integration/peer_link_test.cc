@@ -679,6 +679,17 @@ TEST_F(PeerLinkTest, AChangedKeyIsRefusedUntilItIsTrustedAndBothSeeOneSafetyNumb
   RunFor(300ms);
   EXPECT_TRUE(other.opened.empty()) << "no word to the new key";
 
+  // Yet another key, after the user has compared that one: nothing that was not compared is taken.
+  TestPeer another(io_, "bob", timing_);
+  another.uid = bob.uid;
+  EXPECT_FALSE(Give(alice, Introduce(alice, another)).ok());
+  const absl::Status changed_again = alice.manager->Trust("bob");
+  EXPECT_TRUE(absl::IsFailedPrecondition(changed_again)) << changed_again;
+  EXPECT_THAT(std::string(changed_again.message()), HasSubstr("/verify bob"));
+  EXPECT_EQ(alice.manager->Identity("bob")->state, "changed");
+  EXPECT_FALSE(Give(alice, Introduce(alice, other)).ok());
+  EXPECT_TRUE(absl::IsFailedPrecondition(alice.manager->Trust("bob")));
+  EXPECT_EQ(alice.manager->Identity("bob")->state, "changed");
   ASSERT_TRUE(alice.manager->Trust("bob").ok());
   const Introduced third = Introduce(alice, other);
   ASSERT_TRUE(Give(alice, third).ok());

@@ -58,6 +58,25 @@ TEST_F(KnownPeersTest, AChangedKeyWaitsForTheUsersWord) {
   EXPECT_EQ(Meet(known, Party("bob", 1, 10)), Verdict::kChanged);
 }
 
+TEST_F(KnownPeersTest, OnlyTheKeyThatTheUserWasShownIsTrusted) {
+  KnownPeers known = Open();
+  Meet(known, Party("bob", 1, 10));
+  Meet(known, Party("bob", 1, 11));
+  Meet(known, Party("bob", 1, 12));
+  EXPECT_TRUE(absl::IsFailedPrecondition(known.Trust("bob"))) << "the warning was of another one";
+  ASSERT_TRUE(known.NoteCompared("bob").ok());
+  Meet(known, Party("bob", 1, 13));
+  known = Open();
+  EXPECT_TRUE(absl::IsFailedPrecondition(known.Trust("bob"))) << "also after a restart";
+  EXPECT_EQ(known.Find("bob")->key[0], 10);
+  ASSERT_TRUE(known.NoteCompared("bob").ok());
+  known = Open();
+  ASSERT_TRUE(known.Trust("bob").ok());
+  EXPECT_EQ(known.Find("bob")->key[0], 13);
+  Meet(known, Party("bob", 1, 12));
+  EXPECT_TRUE(known.Trust("bob").ok()) << "what was compared before does not count for it";
+}
+
 TEST_F(KnownPeersTest, TheOldKeyAgainTakesTheOfferBack) {
   KnownPeers known = Open();
   Meet(known, Party("bob", 1, 10));
