@@ -1,5 +1,7 @@
 #include "common/session/sealer.h"
 
+#include <utility>
+
 #include "common/base/check.h"
 
 namespace p2p::session {
@@ -51,35 +53,33 @@ auto Opener<window>::Open(Ciphers& ciphers, const wire::DataHeader& header, Byte
   }
   const bool newest = header.packet_no > window_.newest();
   if (!window_.Accept(header.packet_no)) return {.error = OpenError::kReplay};
-  if (neighbours_ && key == &neighbours_->next) EnterNext(now);
+  if (key == &beside_key_ && beside_ == Beside::kNext) EnterNext(now);
   return {.frames = out, .newest = newest};
 }
 
 template <uint64_t window>
 const SealKey* Opener<window>::KeyFor(uint8_t epoch, MonoTime now) {
+  if (beside_ == Beside::kPrevious && now >= previous_ends_) {
+    beside_key_ = SealKey();
+    beside_ = Beside::kNone;
+  }
   if (epoch == LowBits(epoch_)) return &key_;
-  if (epoch == LowBits(epoch_ + 1)) {
-    // Made at the first claim of it, true or not, and once.
-    if (!neighbours_) {
-      neighbours_ = std::make_unique<Neighbours>();
-      neighbours_->next = DeriveNextKey(key_, conn_id_, epoch_ + 1);
-    }
-    return &neighbours_->next;
+  if (beside_ == Beside::kPrevious) return epoch == LowBits(epoch_ - 1) ? &beside_key_ : nullptr;
+  if (epoch != LowBits(epoch_ + 1)) return nullptr;
+  // Made at the first claim of it, true or not, and once in an epoch.
+  if (beside_ == Beside::kNone) {
+    beside_key_ = DeriveNextKey(key_, conn_id_, epoch_ + 1);
+    beside_ = Beside::kNext;
   }
-  if (epoch == LowBits(epoch_ - 1) && neighbours_ && neighbours_->previous &&
-      now < neighbours_->previous_ends) {
-    return &*neighbours_->previous;
-  }
-  return nullptr;
+  return &beside_key_;
 }
 
 template <uint64_t window>
 void Opener<window>::EnterNext(MonoTime now) {
-  neighbours_->previous = std::move(key_);
-  neighbours_->previous_ends = now + wire::kOldEpochLife;
-  key_ = std::move(neighbours_->next);
+  std::swap(key_, beside_key_);
+  beside_ = Beside::kPrevious;
+  previous_ends_ = now + wire::kOldEpochLife;
   ++epoch_;
-  neighbours_->next = DeriveNextKey(key_, conn_id_, epoch_ + 1);
 }
 
 template class Opener<wire::kReplayWindowPackets>;

@@ -2,8 +2,6 @@
 // number names one datagram of a session.
 #pragma once
 
-#include <memory>
-
 #include "common/session/key_schedule.h"
 #include "common/session/replay_window.h"
 #include "common/wire/datagram.h"
@@ -61,12 +59,6 @@ class Opener {
               std::span<uint8_t> plain);
 
  private:
-  // Keys of the epochs beside the present one. Most sessions never have any.
-  struct Neighbours {
-    SealKey next;
-    std::optional<SealKey> previous;
-    MonoTime previous_ends{};
-  };
   // The key for what is sealed in the epoch with these low bits; null: none.
   const SealKey* KeyFor(uint8_t epoch, MonoTime now);
   void EnterNext(MonoTime now);
@@ -74,7 +66,13 @@ class Opener {
   SealKey key_;
   ConnId conn_id_;
   uint32_t epoch_;
-  std::unique_ptr<Neighbours> neighbours_;
+  // The key of one epoch beside the present one: of the one before while that is still taken, then,
+  // as soon as somebody claims it, of the next. Nobody enters two epochs in kOldEpochLife, so both
+  // are never needed at once; kept in place, so that a claim costs no memory.
+  enum class Beside : uint8_t { kNone, kPrevious, kNext };
+  Beside beside_ = Beside::kNone;
+  SealKey beside_key_;
+  MonoTime previous_ends_{};
   ReplayWindow<window> window_;
 };
 

@@ -5,6 +5,11 @@
 
 namespace p2p::relay {
 
+void StoredBroadcast::End() {
+  dead = true;
+  Bytes().swap(payload);
+}
+
 bool BroadcastTable::Add(const SignedBroadcast& broadcast, MonoTime expires) {
   if (by_id_.contains(broadcast.id)) return true;
   if (by_id_.size() >= max_) return false;
@@ -25,7 +30,7 @@ bool BroadcastTable::Add(const SignedBroadcast& broadcast, MonoTime expires) {
 void BroadcastTable::Remove(BroadcastId id) {
   const auto it = by_id_.find(id);
   if (it == by_id_.end()) return;
-  it->second.broadcast->dead = true;
+  it->second.broadcast->End();
   by_expiry_.erase({it->second.expires, id});
   by_id_.erase(it);
 }
@@ -48,7 +53,7 @@ std::optional<MonoTime> BroadcastTable::NextDeadline() const {
 }
 
 void BroadcastTable::Clear() {
-  for (auto& [id, entry] : by_id_) entry.broadcast->dead = true;
+  for (auto& [id, entry] : by_id_) entry.broadcast->End();
   by_id_.clear();
   by_expiry_.clear();
 }

@@ -16,6 +16,8 @@ struct StoredBroadcast {
   Bytes payload;  // As cut into fragments.
   uint16_t fragments = 0;
   bool dead = false;  // Expired or removed: sessions drop it when they meet it.
+  // Frees the payload at once: a session that is never reached keeps the rest for long.
+  void End();
 };
 using StoredBroadcastPtr = std::shared_ptr<const StoredBroadcast>;
 

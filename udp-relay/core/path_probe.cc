@@ -7,10 +7,11 @@ std::optional<wire::PathChallengeFrame> PathProbe::OnOther(const Path& path, siz
                                                            Random& random) {
   if (!candidate_ || candidate_->path != path) {
     if (moved_at_ && now - *moved_at_ < kMoveEvery) return std::nullopt;
-    candidate_ = Candidate{.path = path,
-                           .challenge = {random.Array<wire::kPathTokenSize>()},
-                           .credit = 0,
-                           .next_challenge = now};
+    candidate_ =
+        std::make_unique<Candidate>(Candidate{.path = path,
+                                              .challenge = {random.Array<wire::kPathTokenSize>()},
+                                              .credit = 0,
+                                              .next_challenge = now});
   }
   candidate_->credit += bytes;
   if (candidate_->credit < kChallengeDatagram || now < candidate_->next_challenge) {

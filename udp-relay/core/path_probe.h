@@ -3,6 +3,7 @@
 // and 9.3).
 #pragma once
 
+#include <memory>
 #include <optional>
 
 #include "common/base/random.h"
@@ -35,7 +36,7 @@ class PathProbe {
     size_t credit = 0;  // Bytes it sent and we did not answer.
     MonoTime next_challenge;
   };
-  std::optional<Candidate> candidate_;
+  std::unique_ptr<Candidate> candidate_;  // Few have one.
   std::optional<MonoTime> moved_at_;
 };
 

@@ -22,12 +22,16 @@ wire::FragmentFrame TransmitQueue::Due::Frame() const {
 
 TransmitQueue::Result TransmitQueue::Queue(StoredBroadcastPtr broadcast, size_t max_queued) {
   const auto same = [&](const StoredBroadcastPtr& b) { return b->id == broadcast->id; };
-  if (Find(broadcast->id) != nullptr || std::any_of(waiting_.begin(), waiting_.end(), same)) {
-    return Result::kAlready;
-  }
+  if (Find(broadcast->id) != nullptr) return Result::kAlready;
+  if (waiting_ && std::any_of(waiting_->begin(), waiting_->end(), same)) return Result::kAlready;
   if (size() >= max_queued) return Result::kFull;
-  waiting_.push_back(std::move(broadcast));
   Refresh();
+  if (active_.size() < kMaxActive) {
+    Start(std::move(broadcast));
+    return Result::kQueued;
+  }
+  if (!waiting_) waiting_ = std::make_unique<std::deque<StoredBroadcastPtr>>();
+  waiting_->push_back(std::move(broadcast));
   return Result::kQueued;
 }
 
@@ -96,7 +100,10 @@ TransmitQueue::Acked TransmitQueue::OnDone(const wire::DoneFrame& done, MonoTime
 bool TransmitQueue::Forget(BroadcastId id) {
   const size_t before = size();
   DropActive([&](const Active& a) { return a.broadcast->id == id; });
-  waiting_.remove_if([&](const StoredBroadcastPtr& b) { return b->id == id; });
+  if (waiting_) {
+    std::erase_if(*waiting_, [&](const StoredBroadcastPtr& b) { return b->id == id; });
+    if (waiting_->empty()) waiting_.reset();
+  }
   return size() < before;
 }
 
@@ -147,19 +154,24 @@ std::optional<Duration> TransmitQueue::Measure(const Active& active, uint64_t pa
 template <class Predicate>
 void TransmitQueue::DropActive(const Predicate& which) {
   active_.erase(std::remove_if(active_.begin(), active_.end(), which), active_.end());
+  if (active_.empty()) active_.shrink_to_fit();
+}
+
+void TransmitQueue::Start(StoredBroadcastPtr broadcast) {
+  const size_t count = broadcast->fragments;
+  active_.push_back({.broadcast = std::move(broadcast),
+                     .acked = 0,
+                     .newest_ack = 0,
+                     .fragments = absl::InlinedVector<Fragment, 1>(count)});
 }
 
 void TransmitQueue::Refresh() {
   DropActive([](const Active& a) { return a.broadcast->dead; });
-  while (active_.size() < kMaxActive && !waiting_.empty()) {
-    StoredBroadcastPtr next = std::move(waiting_.front());
-    waiting_.pop_front();
-    if (next->dead) continue;
-    const size_t count = next->fragments;
-    active_.push_back({.broadcast = std::move(next),
-                       .acked = 0,
-                       .newest_ack = 0,
-                       .fragments = absl::InlinedVector<Fragment, 1>(count)});
+  while (waiting_ && active_.size() < kMaxActive) {
+    StoredBroadcastPtr next = std::move(waiting_->front());
+    waiting_->pop_front();
+    if (waiting_->empty()) waiting_.reset();
+    if (!next->dead) Start(std::move(next));
   }
 }
 

@@ -1,7 +1,8 @@
 // What one session still has to be sent, fragment by fragment: due times, tries, acknowledgements.
 #pragma once
 
-#include <list>
+#include <deque>
+#include <memory>
 #include <optional>
 
 #include "absl/container/inlined_vector.h"
@@ -50,7 +51,7 @@ class TransmitQueue {
   void SendAllAgain();
   // When NextDue() has something next; nullopt: never. Drops dead broadcasts on the way.
   std::optional<MonoTime> NextDeadline();
-  size_t size() const { return active_.size() + waiting_.size(); }
+  size_t size() const { return active_.size() + (waiting_ ? waiting_->size() : 0); }
   // Fragments that were begun and are not acknowledged.
   size_t outstanding() const;
 
@@ -72,12 +73,14 @@ class TransmitQueue {
                                   MonoTime now) const;
   template <class Predicate>
   void DropActive(const Predicate& which);
+  void Start(StoredBroadcastPtr broadcast);
   // Drops the dead, and starts what waits while there is room.
   void Refresh();
 
-  // Most often there is one, of one fragment: that costs no allocation.
+  // Most often there is one, of one fragment: that costs no allocation. What more of them took is
+  // given back with the last.
   absl::InlinedVector<Active, 1> active_;
-  std::list<StoredBroadcastPtr> waiting_;
+  std::unique_ptr<std::deque<StoredBroadcastPtr>> waiting_;  // Null when empty.
 };
 
 }  // namespace p2p::relay
