@@ -11,9 +11,11 @@ Bytes EncodeAddress(const net::SocketAddress& address) {
 
 }  // namespace
 
-Registrar::Registrar(const RelayOptions& options, Random& random, RelayCounters& counters)
+Registrar::Registrar(const RelayOptions& options, Random& random, Egress& egress,
+                     RelayCounters& counters)
     : options_(options),
       random_(random),
+      egress_(egress),
       counters_(counters),
       limiter_(options, random),
       cookies_(random, options.cookie_rotation) {}
@@ -32,7 +34,7 @@ std::optional<wire::RegisterBody> Registrar::OnRegister(RelaySession& session,
     const auto cookie = cookies_.Make(address, packet.conn_id, packet.client_random, now);
     counters_.Add(RelayCount::kChallenges);
     Answer(session::MakeChallenge(session.psk(), packet.conn_id, packet.client_random, cookie),
-           path, out);
+           path, now, out);
     return std::nullopt;
   }
   auto body = session::OpenRegisterBody(session.psk(), packet);
@@ -45,7 +47,7 @@ std::optional<wire::RegisterBody> Registrar::OnRegister(RelaySession& session,
     counters_.Add(RelayCount::kOldRegister);
     return std::nullopt;
   }
-  Answer(*reply, path, out);
+  Answer(*reply, path, now, out);
   return body;
 }
 
@@ -66,9 +68,9 @@ bool Registrar::Proved(RelaySession& session, ByteView datagram, const Path& pat
   return true;
 }
 
-void Registrar::Answer(ByteView bytes, const Path& path, Outbox& out) {
+void Registrar::Answer(ByteView bytes, const Path& path, MonoTime now, Outbox& out) {
   const auto buffer = out.Begin();
-  if (buffer.empty()) {
+  if (buffer.empty() || !egress_.TakeAnswer(bytes.size(), now)) {
     counters_.Add(RelayCount::kReplyDropped);
     return;
   }

@@ -23,9 +23,9 @@ RelayEngine::RelayEngine(const RelayOptions& options, Random& random, RelayEvent
       random_(random),
       events_(events),
       counters_(counters),
-      registrar_(options_, random_, counters_),
-      broadcasts_(options_.max_broadcasts),
       egress_(options_.egress_bytes_per_second, options_.egress_burst_bytes),
+      registrar_(options_, random_, egress_, counters_),
+      broadcasts_(options_.max_broadcasts),
       jitter_(random_.U64()),
       pool_({.max_blocks_per_chunk = 1024, .largest_required_pool_block = sizeof(RelaySession)},
             &memory) {}
@@ -119,8 +119,8 @@ void RelayEngine::Poll(MonoTime now, Outbox& out) {
   SendContext context{egress_, jitter_, counters_, ack_window_.window()};
   while (const auto due = timers_.Due(now)) {
     if (out.full()) return;
-    if (!egress_.Has(wire::kMaxDatagram, now)) {
-      egress_wait_ = egress_.ReadyAt(wire::kMaxDatagram, now);
+    if (!egress_.Allows(now)) {
+      egress_wait_ = egress_.ReadyAt(now);
       return;
     }
     RelaySession& session = *slots_[*due];
@@ -196,7 +196,8 @@ void RelayEngine::OnData(ByteView datagram, const Path& path, MonoTime now, Outb
   if (session.path() != nullptr && session.path()->remote != path.remote) {
     counters_.Add(RelayCount::kOtherSource);
   }
-  const bool challenged = session.OnSource(path, datagram.size(), opened.newest, now, random_, out);
+  const bool challenged =
+      session.OnSource(path, datagram.size(), opened.newest, now, random_, egress_, out);
   if (challenged) counters_.Add(RelayCount::kPathChallenges);
   session.OnHeard(now);
   if (session.MarkReachable()) events_.OnReachable(session.id(), true);
@@ -235,7 +236,7 @@ bool RelayEngine::OnFrame(RelaySession& session, Incoming& in, const wire::RawFr
       const auto ping = wire::PingFrame::Parse(frame.body);
       if (!ping) return false;
       if (std::exchange(in.answered, true)) return true;
-      if (!session.SendPong(wire::PongFrame{ping->token}, out)) {
+      if (!session.SendPong(wire::PongFrame{ping->token}, in.now, egress_, out)) {
         counters_.Add(RelayCount::kReplyDropped);
       }
       return true;

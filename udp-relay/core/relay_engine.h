@@ -76,9 +76,9 @@ class RelayEngine {
   RelayEvents& events_;
   RelayCounters& counters_;
   session::Ciphers ciphers_;
+  Egress egress_;
   Registrar registrar_;
   BroadcastTable broadcasts_;
-  reliable::TokenBucket egress_;
   std::optional<MonoTime> egress_wait_;  // The total cap held us back until then.
   Jitter jitter_;
   AckWindow ack_window_;

@@ -14,7 +14,7 @@ struct RelayOptions {
   Duration retention = 30min;              // Told to clients.
   double client_rate = 1000;               // Datagrams a second to one client …
   double client_burst = 10;                // … and at once.
-  double egress_bytes_per_second = 125e6;  // To all together; always holds.
+  double egress_bytes_per_second = 125e6;  // To all together, answers too; always holds.
   double egress_burst_bytes = 4e6;
   double register_source_rate = 20;  // Unproved REGISTERs of one source, and of one session.
   double register_source_burst = 5;
@@ -54,7 +54,7 @@ enum class RelayCount {
   kBadEpoch,
   kReplayed,
   kBadFrame,
-  kReplyDropped,  // No room in the batch; the peer asks again.
+  kReplyDropped,  // No room in the batch or under the cap; the peer asks again.
   kOtherSource,   // Valid, but not from the session's address; accepted, the address stays.
   // Sessions whose client has a new address.
   kPathChallenges,

@@ -102,14 +102,14 @@ RelaySession::Opened RelaySession::Open(const wire::DataHeader& header, ByteView
 }
 
 bool RelaySession::OnSource(const Path& path, size_t bytes, bool newest, MonoTime now,
-                            Random& random, Outbox& out) {
+                            Random& random, Egress& egress, Outbox& out) {
   if (!newest || !current_) return false;
   if (current_->path.remote == path.remote) {
     probe_.Forget();
     return false;
   }
   const auto challenge = probe_.OnOther(path, bytes, rtt_.Pto(1), now, random);
-  return challenge && SendFrame(*challenge, path, out);
+  return challenge && SendFrame(*challenge, path, now, egress, out);
 }
 
 bool RelaySession::OnPathResponse(const wire::PathResponseFrame& response, const Path& path,
@@ -141,9 +141,7 @@ std::optional<MonoTime> RelaySession::Transmit(MonoTime now, SendContext& contex
     const auto due = NextDue(now);
     if (!due) return queue_.NextDeadline();
     if (!pacer_.Has(1, now)) return pacer_.ReadyAt(1, now);
-    if (!context.egress.Has(wire::kMaxDatagram, now)) {
-      return context.egress.ReadyAt(wire::kMaxDatagram, now);
-    }
+    if (!context.egress.Allows(now)) return context.egress.ReadyAt(now);
     if (out.full()) return now;
     if (current_->sealer.exhausted()) {
       current_.reset();  // The client notices the silence and registers anew.
@@ -182,7 +180,7 @@ void RelaySession::SendOne(TransmitQueue::Due due, MonoTime now, SendContext& co
   }
   const size_t size = current_->sealer.Seal(ciphers_, buffer, frames.size());
   (void)pacer_.Take(1, now);
-  (void)context.egress.Take(static_cast<double>(size), now);
+  context.egress.Charge(size, now);
   context.counters.Add(RelayCount::kDatagramsOut);
   out.Commit(size, current_->path);
 }
@@ -196,17 +194,21 @@ void RelaySession::TellWindow(const TransmitQueue::Due& next, Duration window,
 }
 
 template <class Frame>
-bool RelaySession::SendFrame(const Frame& frame, const Path& path, Outbox& out) {
+bool RelaySession::SendFrame(const Frame& frame, const Path& path, MonoTime now, Egress& egress,
+                             Outbox& out) {
   const auto buffer = out.Begin();
   if (buffer.empty() || !current_ || current_->sealer.exhausted()) return false;
   wire::SpanWriter frames(session::Sealer::FrameArea(buffer));
   frame.SerializeTo(frames);
+  const size_t size = wire::kDatagramHeaderSize + frames.size() + wire::kSealTagSize;
+  if (!egress.TakeAnswer(size, now)) return false;
   out.Commit(current_->sealer.Seal(ciphers_, buffer, frames.size()), path);
   return true;
 }
 
-bool RelaySession::SendPong(const wire::PongFrame& pong, Outbox& out) {
-  return current_ && SendFrame(pong, current_->path, out);
+bool RelaySession::SendPong(const wire::PongFrame& pong, MonoTime now, Egress& egress,
+                            Outbox& out) {
+  return current_ && SendFrame(pong, current_->path, now, egress, out);
 }
 
 }  // namespace p2p::relay

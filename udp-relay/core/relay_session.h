@@ -10,6 +10,7 @@
 #include "common/session/sealer.h"
 #include "common/wire/control_frames.h"
 #include "udp-relay/core/ack_window.h"
+#include "udp-relay/core/egress.h"
 #include "udp-relay/core/outbox.h"
 #include "udp-relay/core/path_probe.h"
 #include "udp-relay/core/relay_options.h"
@@ -30,7 +31,7 @@ class Jitter {
 
 // What all sessions share while they send.
 struct SendContext {
-  reliable::TokenBucket& egress;  // Bytes.
+  Egress& egress;
   Jitter& jitter;
   RelayCounters& counters;
   Duration ack_window;
@@ -73,7 +74,7 @@ class RelaySession {
   // A valid datagram of `bytes` came from `path`. When that is not the proved address and the
   // datagram is the newest, a challenge may go there; true when one was left in `out`.
   bool OnSource(const Path& path, size_t bytes, bool newest, MonoTime now, Random& random,
-                Outbox& out);
+                Egress& egress, Outbox& out);
   // True when the session moved to `path`; what is outstanding is due there at once.
   bool OnPathResponse(const wire::PathResponseFrame& response, const Path& path, MonoTime now);
   void OnHeard(MonoTime now) {
@@ -99,8 +100,8 @@ class RelaySession {
 
   // Sends what is due and allowed; returns when there is more to do.
   std::optional<MonoTime> Transmit(MonoTime now, SendContext& context, Outbox& out);
-  // To the proved address. False when there is no room or no key.
-  bool SendPong(const wire::PongFrame& pong, Outbox& out);
+  // To the proved address. False when there is no room, no key, or the cap is reached.
+  bool SendPong(const wire::PongFrame& pong, MonoTime now, Egress& egress, Outbox& out);
 
  private:
   struct Keys {
@@ -115,9 +116,9 @@ class RelaySession {
   };
   // The client answers REGISTERED at once: the first round trip, unless something was repeated.
   void SampleRegistration(const Keys& keys, MonoTime now);
-  // Seals one small frame to `path`. False when there is no room or no key.
+  // Seals one small frame to `path`, as an answer.
   template <class Frame>
-  bool SendFrame(const Frame& frame, const Path& path, Outbox& out);
+  bool SendFrame(const Frame& frame, const Path& path, MonoTime now, Egress& egress, Outbox& out);
   // Tells the window before fragment `next`, when that is due and there is room for both.
   void TellWindow(const TransmitQueue::Due& next, Duration window, wire::SpanWriter& frames);
   // What is due by the round trips as they are known now, which may have grown since it was sent.
