@@ -1,5 +1,5 @@
 // The engine and the receiver against strangers: nothing forged is accepted, nothing grows, no
-// answer is larger than the question.
+// answer is larger than the question. Memory is counted.
 //
 // P2P_FORGERIES=COUNT sets how many random ones each of them gets.
 #include <gtest/gtest.h>
@@ -8,6 +8,7 @@
 #include <set>
 
 #include "absl/strings/numbers.h"
+#include "tests/fakes/counted_memory.h"
 #include "tests/sim/broadcast_world.h"
 
 namespace p2p::relay {
@@ -30,8 +31,13 @@ struct Town {
   sim::SimClient& alice() { return *world.clients()[0]; }
   // Answers of the engine to one datagram from a stranger's address.
   size_t AnswerTo(ByteView datagram, const net::SocketAddress& from) {
+    return AnswerTo(datagram, from, world.net().now());
+  }
+  size_t AnswerTo(ByteView datagram, const net::SocketAddress& from, MonoTime now) {
     Outbox out(4);
-    world.engine().OnDatagram(datagram, {from, world.relay_address().ip}, world.net().now(), out);
+    memory([&] {
+      world.engine().OnDatagram(datagram, {from, world.relay_address().ip}, now, out);
+    });
     size_t bytes = 0;
     EXPECT_LE(out.size(), 1u);
     for (size_t i = 0; i < out.size(); ++i) bytes += out[i].bytes.size();
@@ -44,6 +50,7 @@ struct Town {
   }
   sim::BroadcastWorld world;
   std::vector<Bytes> to_client;
+  testing::MemoryWithin memory;  // What the engine did to it while it answered strangers.
   const net::SocketAddress stranger{net::IpAddress::V4(0xC0A80001), 5555};
 };
 
@@ -94,16 +101,28 @@ uint64_t Forgeries() {
   return count;
 }
 
-// Random bytes behind a kind, or one of `genuine` with bytes changed, missing or too many.
+// Random bytes behind a kind, or one of `genuine` with bytes changed, missing or too many, or all
+// of it random but what anybody who saw it can copy.
 Bytes Forge(const std::vector<Bytes>& genuine, Random& random) {
   Bytes datagram;
-  if (random.Below(2) == 0) {
+  const uint64_t way = random.Below(3);
+  if (way == 0) {
     datagram.resize(random.Below(1300));
     random.Fill(datagram);
     if (!datagram.empty()) datagram[0] = static_cast<uint8_t>(0x10 + random.Below(4));
     return datagram;
   }
   datagram = genuine[random.Below(genuine.size())];
+  if (way == 1) {
+    const bool is_data = wire::PeekKind(datagram) == wire::DatagramKind::kData;
+    // Up to the conn_id, and what is zero in any packet number.
+    const size_t clear = is_data ? wire::kDatagramHeaderSize - 6 : 12;
+    if (is_data && random.Below(2) == 0) datagram.resize(64 + random.Below(1000));
+    // A stage without cookie has zeros where the other one has its own.
+    const size_t last = !is_data && datagram[1] == 0 ? 16 : datagram.size() - clear;
+    random.Fill(std::span(datagram).last(last));
+    return datagram;
+  }
   for (uint64_t n = 1 + random.Below(8); n > 0; --n) {
     datagram[random.Below(datagram.size())] = static_cast<uint8_t>(random.U64());
   }
@@ -119,14 +138,23 @@ TEST(HostileTest, AHundredThousandForgeriesChangeNothing) {
   const size_t sessions = town.world.engine().sessions();
   const auto deadline = town.world.engine().NextDeadline();
   SeededRandom random(99);
-  for (uint64_t i = Forgeries(); i > 0; --i) {
+  const uint64_t count = Forgeries();
+  MonoTime now = town.world.net().now();
+  for (uint64_t i = count; i > 0; --i) {
     const Bytes datagram = Forge(kinds, random);
     if (std::count(kinds.begin(), kinds.end(), datagram) > 0) continue;
-    ASSERT_EQ(town.AnswerTo(datagram, town.stranger), 0u) << i << " before the end";
+    // From everywhere, and slowly enough that it is not the limit of a source that stops them.
+    const net::SocketAddress from{net::IpAddress::V4(static_cast<uint32_t>(random.U64())), 5555};
+    ASSERT_EQ(town.AnswerTo(datagram, from, now += 20us), 0u) << i << " before the end";
   }
   EXPECT_EQ(town.Accepted(), before);
   EXPECT_EQ(town.world.engine().sessions(), sessions);
   EXPECT_EQ(town.world.engine().NextDeadline(), deadline);
+  EXPECT_EQ(town.memory.held(), 0);
+  // They came as far as the cryptography.
+  EXPECT_GE(town.world.counters().Get(RelayCount::kBadMac), count / 5);
+  EXPECT_GE(town.world.counters().Get(RelayCount::kBadTag), count / 10);
+  EXPECT_LE(town.world.counters().Get(RelayCount::kRegisterLimited), count / 100);
   // And the honest client still works.
   town.world.Publish("still here");
   town.world.RunFor(1s);
@@ -224,17 +252,19 @@ class HostileToClientTest : public ::testing::Test {
  protected:
   void Offer(ByteView datagram) {
     const uint64_t sent = town_.alice().datagrams_sent();
-    town_.alice().OnDatagram(datagram);
+    memory_([&] { town_.alice().OnDatagram(datagram); });
     ASSERT_EQ(town_.alice().datagrams_sent(), sent);
     ASSERT_EQ(town_.alice().texts().size(), 1u);
     ASSERT_EQ(town_.alice().state(), client::UdpState::kWorking);
   }
   void TearDown() override {
+    EXPECT_EQ(memory_.held(), 0);
     town_.world.Publish("from the relay itself");
     town_.world.RunFor(1s);
     EXPECT_EQ(town_.alice().texts().back(), "from the relay itself");
   }
   Town town_;
+  testing::MemoryWithin memory_;  // What the client did to it.
 };
 
 TEST_F(HostileToClientTest, EveryFlippedBitAndEveryTruncationIsIgnored) {
