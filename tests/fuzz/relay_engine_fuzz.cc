@@ -9,6 +9,7 @@
 #include "common/wire/broadcast_object.h"
 #include "peer-client/broadcast/relay_client.h"
 #include "tests/fuzz/op_stream.h"
+#include "tests/tools/source_watch.h"
 #include "udp-relay/core/relay_engine.h"
 
 namespace {
@@ -141,13 +142,16 @@ class World final : public relay::RelayEvents {
     for (const Bytes& datagram : out) Give(datagram, from);
   }
   // Nobody gets back more than came from there, in answers; to the proved address goes no more than
-  // was asked.
+  // was asked. What leaves otherwise Deliver() looks at.
   void Give(ByteView datagram, const net::SocketAddress& from) {
     if (seen_.size() < 200 && !datagram.empty()) seen_.push_back(ToBytes(datagram));
     given_[from] += datagram.size();
     relay::Outbox out(4);
+    watch_.In(from, datagram);
+    const uint64_t moved = counters_.Get(relay::RelayCount::kMoved);
     engine_.Expect(datagram);
     engine_.OnDatagram(datagram, {from, {}}, now_, out);
+    if (counters_.Get(relay::RelayCount::kMoved) > moved) watch_.Moved();
     P2P_CHECK(out.size() <= 1);
     if (out.empty()) return;
     if (out[0].path.remote == from) {
@@ -173,6 +177,8 @@ class World final : public relay::RelayEvents {
   void Deliver(relay::Outbox& out) {
     for (size_t n = 0; n < out.size(); ++n) {
       P2P_CHECK(out[n].bytes.size() <= wire::kMaxDatagram);
+      watch_.Out(out[n].path.remote, out[n].bytes);
+      P2P_CHECK(watch_.wrong().empty());
       for (size_t i = 0; i < kClients; ++i) {
         if (out[n].path.remote != Address(i)) continue;
         std::array<uint8_t, wire::kMaxFrameBytes> plain;
@@ -190,6 +196,7 @@ class World final : public relay::RelayEvents {
   std::set<ConnId> reachable_;
   std::vector<Bytes> seen_;
   std::map<net::SocketAddress, size_t> given_, answered_;  // Bytes.
+  sim::SourceWatch watch_;
 };
 
 }  // namespace

@@ -161,9 +161,14 @@ BroadcastWorld::~BroadcastWorld() = default;
 
 void BroadcastWorld::StartRelay() {
   engine_ = std::make_unique<relay::RelayEngine>(options_, random_, *this, counters_);
+  relay_started_ = net_.now();
+  watch_.Restarted();
   net_.Bind(relay_address_, [this](const net::SocketAddress& from, ByteView datagram) {
     if (recording_) recorded_.emplace_back(from, ToBytes(datagram));
+    watch_.In(from, datagram);
+    const uint64_t moved = counters_.Get(relay::RelayCount::kMoved);
     engine_->OnDatagram(datagram, {from, relay_address_.ip}, net_.now(), outbox_);
+    if (counters_.Get(relay::RelayCount::kMoved) > moved) watch_.Moved();
     PumpRelay();
   });
 }
@@ -228,6 +233,7 @@ void BroadcastWorld::PumpRelay() {
   (void)CarryOut();
   do {
     for (size_t i = 0; i < outbox_.size(); ++i) {
+      watch_.Out(outbox_[i].path.remote, outbox_[i].bytes);
       net_.Send(relay_address_, outbox_[i].path.remote, outbox_[i].bytes);
     }
     outbox_.Clear();
@@ -316,6 +322,8 @@ std::vector<std::string> BroadcastWorld::Check() const {
     }
   }
   std::vector<std::string> wrong = CheckLedger(ledger);
+  wrong.insert(wrong.end(), watch_.wrong().begin(), watch_.wrong().end());
+  CheckThatTheLedgerKnows(wrong);
   for (const auto& client : clients_) {
     for (const auto& [key, row] : owner_.rows()) {
       if (key.second != client->user() || row.via == server::DeliveryVia::kNone) continue;
@@ -326,6 +334,26 @@ std::vector<std::string> BroadcastWorld::Check() const {
     }
   }
   return wrong;
+}
+
+void BroadcastWorld::CheckThatTheLedgerKnows(std::vector<std::string>& wrong) const {
+  // When UDP carries no acknowledgement the channel does, that long after the attachment, the
+  // broadcast or the last start of the relay.
+  const Duration settle = timing_.channel_fallback + 5s;
+  if (net_.now() - relay_started_ < settle) return;
+  const int64_t settled = ToMs(net_.wall()) - settle / 1ms;
+  for (const auto& client : clients_) {
+    if (!client->conn() || client->attached_at_ms() > settled) continue;
+    for (const auto& shown : client->shown()) {
+      for (const auto& [id, live] : broadcasts_) {
+        if (id.Hex() != shown.id || shown.at_ms > settled || live.expires <= net_.now()) continue;
+        const auto row = owner_.rows().find({id, client->user()});
+        if (row != owner_.rows().end() && row->second.via != server::DeliveryVia::kNone) continue;
+        wrong.push_back(absl::StrCat(client->name(), " was shown ", shown.id, " at ", shown.at_ms,
+                                     ", and the ledger never says so"));
+      }
+    }
+  }
 }
 
 }  // namespace p2p::sim

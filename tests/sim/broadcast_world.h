@@ -16,6 +16,7 @@
 #include "tests/sim/sim_network.h"
 #include "tests/sim/sim_owner.h"
 #include "tests/tools/ledger_checker.h"
+#include "tests/tools/source_watch.h"
 #include "udp-relay/core/relay_engine.h"
 
 namespace p2p::sim {
@@ -56,6 +57,8 @@ class SimClient final : public client::ReceiverCore::Inbox {
   // … and every one that reaches it.
   std::function<void(ByteView)> on_receive;
   std::optional<ConnId> conn() const { return conn_; }
+  // The present attachment's; only while there is one.
+  int64_t attached_at_ms() const { return active_.back().from_ms; }
   UserId user() const { return user_; }
 
  private:
@@ -96,7 +99,8 @@ class BroadcastWorld final : public relay::RelayEvents {
   // Signs it, keeps it for `ttl`, queues it for everybody attached and whoever attaches in time.
   BroadcastId Publish(const std::string& text, Duration ttl = 30min,
                       const std::string& sender = "alice");
-  // What is wrong with who was shown what, and with what the ledger says of it.
+  // What is wrong with who was shown what, with what the ledger says of it, and with what the relay
+  // sent to whom.
   std::vector<std::string> Check() const;
   void RunFor(Duration d) { net_.RunFor(d); }
 
@@ -131,6 +135,8 @@ class BroadcastWorld final : public relay::RelayEvents {
   void OnReachable(ConnId session, bool reachable) override;
   void OnRelayRestarted() override {}
   void StartRelay();
+  // Shown, and the ledger had the time to learn it and does not say so.
+  void CheckThatTheLedgerKnows(std::vector<std::string>& wrong) const;
   // What the owner wants done; false when there was nothing.
   bool CarryOut();
   void Later(Duration at_most, std::function<void()> action);
@@ -144,6 +150,8 @@ class BroadcastWorld final : public relay::RelayEvents {
   crypto::SigningKey key_;
   std::unique_ptr<relay::RelayEngine> engine_;
   relay::Outbox outbox_{64};
+  SourceWatch watch_;
+  MonoTime relay_started_{};
   std::optional<MonoTime> wake_;
   SimOwner owner_{net_};
   std::vector<std::unique_ptr<SimClient>> clients_;
