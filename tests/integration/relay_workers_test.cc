@@ -1,5 +1,9 @@
 // Several workers behind one port, and datagrams for one client that leave together.
 #include <gmock/gmock.h>
+#include <sched.h>
+
+#include <cstdlib>
+#include <thread>
 
 #include "tests/integration/relay_udp_fixture.h"
 #include "udp-relay/io/send_batch.h"
@@ -130,12 +134,44 @@ TEST_F(RelayWorkersTest, DatagramsForOneClientLeaveTogether) {
   EXPECT_GE(Count(relay::IoCount::kSegmented), 9u) << "each datagram was a message of its own";
 }
 
+// A network of this thread's own, in which 127.0.0.5 is behind a link of 600 bytes. False when that
+// is not allowed here.
+bool EnterNetworkWithASmallMtu() {
+  return unshare(CLONE_NEWNET) == 0 && std::system("ip link set lo up") == 0 &&
+         std::system("ip route add local 127.0.0.5 dev lo table local mtu 600") == 0;
+}
+
+TEST_F(RelayWorkersTest, WhoTakesNoJoinedDatagramsGetsThemOneByOneAndTheOthersDoNot) {
+  std::thread([this] {
+    if (!EnterNetworkWithASmallMtu()) {
+      std::cout << "skipped: no right to make a network of its own" << std::endl;
+      return;
+    }
+    StartRelay("0.0.0.0:0");
+    // The address that a client speaks to is the one that its answers come from.
+    auto clients = Attached(0);
+    for (const char* ip : {"127.0.0.5", "127.0.0.6"}) {
+      clients.push_back(NewClient(ip));
+      clients.back()->Attach(*worker_, At(ip));
+    }
+    ASSERT_TRUE(RunUntil([&] { return events_.Reachable() == 2; }));
+    const auto large = MakeBroadcast(std::string(wire::kMaxBroadcastText, 'x'), random_);
+    Publish(large, clients);
+    ASSERT_TRUE(RunUntil([&] { return events_.DeliveredPairs() == 2; }));
+    for (const auto& c : clients) EXPECT_THAT(c->Texts(), ElementsAre(large->text));
+    EXPECT_EQ(Count(relay::IoCount::kSegmentsRefused), 1u) << "asked once";
+    EXPECT_EQ(Count(relay::IoCount::kSendRefused), 0u);
+    EXPECT_GE(Count(relay::IoCount::kSegmented), 9u) << "the other one's";
+    worker_.reset();
+  }).join();
+}
+
 class SendBatchTest : public ::testing::Test {
  protected:
-  void Add(size_t size, uint16_t port) {
+  void Add(size_t size, uint16_t port, uint32_t ip = 0x7F000001) {
     auto buffer = out_.Begin();
     std::fill_n(buffer.begin(), size, uint8_t{1});
-    out_.Commit(size, {.remote = {net::IpAddress::V4(0x7F000001), port}, .local = {}});
+    out_.Commit(size, {.remote = {net::IpAddress::V4(ip), port}, .local = {}});
   }
   std::vector<size_t> Messages(bool segments) {
     batch_.Fill(out_, {.v6 = false, .local = false, .segments = segments});
@@ -162,6 +198,13 @@ TEST_F(SendBatchTest, JoinsWhatFollowsEachOtherForOneClientInOneSize) {
 TEST_F(SendBatchTest, NoMoreThanAMessageHolds) {
   for (int i = 0; i < 40; ++i) Add(1200, 1);
   EXPECT_THAT(Messages(true), ElementsAre(16, 16, 8));
+}
+
+TEST_F(SendBatchTest, NothingIsJoinedForWhoRefusedIt) {
+  for (int i = 0; i < 3; ++i) Add(1200, 1);
+  for (int i = 0; i < 3; ++i) Add(1200, 1, 0x7F000002);
+  batch_.SendSingly(net::IpAddress::V4(0x7F000002));
+  EXPECT_THAT(Messages(true), ElementsAre(3, 1, 1, 1));
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -69,6 +70,19 @@ absl::StatusOr<net::UniqueFd> Open(const net::SocketAddress& listen, PortUse use
 bool HasNoIpv6() {
   const net::UniqueFd probe(socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   return !probe.valid() && errno == EAFNOSUPPORT;
+}
+
+// An older kernel would take joined datagrams for a large one.
+bool CanSegment(int fd) {
+  int value = 0;
+  socklen_t size = sizeof value;
+  return getsockopt(fd, SOL_UDP, UDP_SEGMENT, &value, &size) == 0;
+}
+
+// Joined datagrams were refused because they were joined, perhaps: with one alone it may be
+// different. What the kernel says of a small MTU differs from version to version.
+bool MayBeForJoining(int error) {
+  return error == EIO || error == EINVAL || error == EMSGSIZE || error == EOPNOTSUPP;
 }
 
 // The own address in a received message's control data.
@@ -143,6 +157,7 @@ RelaySocket::RelaySocket(net::UniqueFd fd, net::SocketAddress address, bool v6,
       address_(address),
       v6_(v6),
       wildcard_(address.ip.IsUnspecified()),
+      segments_(CanSegment(fd_.get())),
       receive_buffer_(static_cast<uint32_t>(ReceiveBuffer(fd_.get()))),
       counters_(counters),
       buffers_(std::make_unique<Buffers>()) {}
@@ -212,10 +227,9 @@ RelaySocket::Sent RelaySocket::Send(Outbox& out) {
       counters_.Add(IoCount::kSendNoBuffers);
       return Sent::kNoBuffers;
     }
-    if (batch.Datagrams(1) > 1 && (errno == EIO || errno == EINVAL || errno == EOPNOTSUPP)) {
-      // A device that cannot, or a path with a small MTU: one by one from now on.
-      segments_ = false;
-      LogInfo("relay_segments_off", {{"errno", errno}});
+    if (batch.Datagrams(1) > 1 && MayBeForJoining(errno)) {
+      counters_.Add(IoCount::kSegmentsRefused);
+      batch.SendSingly(out[0].path.remote.ip);
       continue;
     }
     // Unreachable, too large, forbidden: this one only. Retransmission sees to the rest.

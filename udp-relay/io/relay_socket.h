@@ -15,7 +15,8 @@ namespace p2p::relay {
 enum class IoCount {
   kReceived,
   kSent,
-  kSegmented,  // Of those, the ones that cost no message of their own.
+  kSegmented,        // Of those, the ones that cost no message of their own.
+  kSegmentsRefused,  // Messages of several for somebody who gets them one by one from then on.
   kReceiveErrors,
   kSendBlocked,    // The socket buffer was full; went on when it was not.
   kSendNoBuffers,  // ENOBUFS; tried again a little later.
@@ -64,7 +65,7 @@ class RelaySocket {
   net::SocketAddress address_;
   bool v6_;
   bool wildcard_;
-  bool segments_ = true;     // Until the kernel refuses them.
+  bool segments_;
   uint32_t receive_buffer_;  // Bytes, as the kernel counts them.
   IoCounters& counters_;
   std::unique_ptr<Buffers> buffers_;

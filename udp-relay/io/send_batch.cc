@@ -67,6 +67,7 @@ size_t SendBatch::Datagrams(size_t messages) const {
 
 size_t SendBatch::Joinable(const Outbox& out, size_t first, size_t end) {
   const Outbox::Item head = out[first];
+  if (PlaceOf(head.path.remote.ip) == head.path.remote.ip) return 1;
   end = std::min(end, first + kSegments);
   size_t i = first + 1;
   while (i < end) {

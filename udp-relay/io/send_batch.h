@@ -5,7 +5,9 @@
 #include <sys/socket.h>
 
 #include <array>
+#include <optional>
 
+#include "absl/hash/hash.h"
 #include "udp-relay/core/outbox.h"
 
 namespace p2p::relay {
@@ -25,6 +27,9 @@ class SendBatch {
     bool local = false;     // Datagrams leave from their path's own address.
     bool segments = false;  // Join datagrams.
   };
+  // A path to there does not take joined datagrams: a small MTU, or a device that cannot. They go
+  // one by one from now on, or until so many others have taken this one's place.
+  void SendSingly(const net::IpAddress& to) { PlaceOf(to) = to; }
   // From the front of `out`; it must stay as it is until the batch was sent.
   void Fill(const Outbox& out, const Options& options);
 
@@ -40,11 +45,16 @@ class SendBatch {
     sockaddr_storage to;
     alignas(cmsghdr) std::array<uint8_t, kControlSize> control;
   };
+  std::optional<net::IpAddress>& PlaceOf(const net::IpAddress& to) {
+    return singly_[absl::HashOf(to) % kSingly];
+  }
   // How many datagrams from `first` on fit one message.
-  static size_t Joinable(const Outbox& out, size_t first, size_t end);
+  size_t Joinable(const Outbox& out, size_t first, size_t end);
   void PutControl(msghdr& header, Message& message, const Outbox::Item& item, size_t count,
                   const Options& options);
 
+  static constexpr size_t kSingly = 256;
+  std::array<std::optional<net::IpAddress>, kSingly> singly_;
   std::array<iovec, kDatagrams> datagrams_;
   std::array<Message, kMessages> messages_;
   std::array<mmsghdr, kMessages> headers_;
