@@ -216,6 +216,79 @@ TEST_F(RelayUdpTest, LostUdpIsNoticedAndComesBack) {
   EXPECT_EQ(clients[0]->state, client::UdpState::kWorking);
 }
 
+// Everything a network does to datagrams, on real sockets and each way by itself: once each.
+TEST_F(RelayUdpTest, ABadNetworkLosesAndDoublesNothing) {
+  struct Case {
+    const char* name;
+    sim::Impairment up, down;
+  };
+  const sim::Impairment good{.delay = 1ms, .jitter = 1ms};
+  const auto with = [&](auto... set) {
+    sim::Impairment out = good;
+    (set(out), ...);
+    return out;
+  };
+  const auto reorder = with([](auto& i) { i.reorder = 0.3, i.reorder_delay = 20ms; });
+  const auto duplicate = with([](auto& i) { i.duplicate = 0.5; });
+  const auto corrupt = with([](auto& i) { i.corrupt = 0.2; });
+  const auto truncate = with([](auto& i) { i.truncate = 0.2; });
+  const auto narrow = with([](auto& i) { i.bandwidth = 100'000, i.max_queue = 50ms; });
+  const auto lossy = with([](auto& i) { i.loss = 0.4; });
+  const Case cases[] = {{"reorder", reorder, reorder},
+                        {"duplicate", duplicate, duplicate},
+                        {"corrupt", corrupt, corrupt},
+                        {"truncate", truncate, truncate},
+                        {"bandwidth", good, narrow},
+                        {"loss towards the clients", good, lossy},
+                        {"loss towards the relay", lossy, good}};
+  StartRelay("127.0.0.1:0");
+  auto proxy =
+      sim::UdpProxy::Start({*net::IpAddress::Parse("127.0.0.1"), 0}, worker_->address(), good, 3);
+  ASSERT_TRUE(proxy.ok()) << proxy.status();
+  std::vector<std::unique_ptr<TestClient>> clients;
+  for (const char* name : {"a", "b", "c"}) {
+    clients.push_back(NewClient(name));
+    clients.back()->Attach(*worker_, (*proxy)->address());
+  }
+  ASSERT_TRUE(RunUntil([&] { return events_.Reachable() == 3; }));
+  std::vector<std::string> texts;
+  for (const Case& c : cases) {
+    (*proxy)->Set(c.up, c.down);
+    for (const size_t size : {size_t{50}, size_t{20'000}}) {
+      texts.push_back(std::string(c.name) + std::string(size, 'x'));
+      Publish(MakeBroadcast(texts.back(), random_), clients);
+    }
+    ASSERT_TRUE(RunUntil([&] { return events_.DeliveredPairs() == 3 * texts.size(); })) << c.name;
+  }
+  for (const auto& client : clients) {
+    EXPECT_THAT(client->Texts(), ::testing::UnorderedElementsAreArray(texts));
+  }
+  EXPECT_EQ(Count(relay::RelayCount::kRegistered), 3u) << "one session throughout";
+  EXPECT_GT(Count(relay::RelayCount::kBadTag), 0u) << "corrupt";
+  EXPECT_GT(Count(relay::RelayCount::kReplayed), 0u) << "duplicate";
+  EXPECT_GT(Count(relay::RelayCount::kFragmentsRepeated), 0u);
+}
+
+TEST_F(RelayUdpTest, TheProxyLosesOneWayOnly) {
+  StartRelay("127.0.0.1:0");
+  auto proxy = sim::UdpProxy::Start({*net::IpAddress::Parse("127.0.0.1"), 0}, worker_->address(),
+                                    {.delay = 0ms, .jitter = 0ms}, 3);
+  ASSERT_TRUE(proxy.ok()) << proxy.status();
+  (*proxy)->Set({.delay = 0ms, .jitter = 0ms}, {.loss = 1});
+  std::vector<std::unique_ptr<TestClient>> clients;
+  clients.push_back(NewClient("alice"));
+  clients[0]->Attach(*worker_, (*proxy)->address());
+  ASSERT_TRUE(RunUntil([&] { return (*proxy)->down().came >= 3; }));
+  EXPECT_EQ((*proxy)->up().lost(), 0);
+  EXPECT_EQ((*proxy)->down().went, 0u);
+  EXPECT_EQ(Count(relay::RelayCount::kRegistered), 0u);
+  (*proxy)->Set({.loss = 1}, {.delay = 0ms, .jitter = 0ms});
+  const uint64_t in = Count(relay::RelayCount::kDatagramsIn);
+  const uint64_t came = (*proxy)->up().came;
+  ASSERT_TRUE(RunUntil([&] { return (*proxy)->up().came >= came + 3; }));
+  EXPECT_LE(Count(relay::RelayCount::kDatagramsIn), in + 1) << "one may have been on its way";
+}
+
 TEST_F(RelayUdpTest, ClosedPortIsReportedAsUnusable) {
   timing_.channel_fallback = 600ms;
   auto client = NewClient("c");

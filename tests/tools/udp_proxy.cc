@@ -71,7 +71,7 @@ UdpProxy::UdpProxy(net::UniqueFd front, net::SocketAddress address, net::SocketA
       target_(target),
       outside_ip_(address.ip),
       random_(seed),
-      impairment_(impairment) {
+      impairment_{impairment, impairment} {
   Watch(epoll_.get(), front_.get(), kFront);
   Watch(epoll_.get(), wake_.get(), kWake);
 }
@@ -83,9 +83,9 @@ UdpProxy::~UdpProxy() {
   thread_.join();
 }
 
-void UdpProxy::Set(const Impairment& impairment) {
+void UdpProxy::Set(const Impairment& up, const Impairment& down) {
   const MutexLock lock(mu_);
-  wanted_ = impairment;
+  wanted_ = Ways{up, down};
 }
 
 void UdpProxy::Rebind(const net::IpAddress& ip) {
@@ -140,7 +140,10 @@ void UdpProxy::ReceiveFor(size_t client) {
 void UdpProxy::Pass(size_t client, bool up, ByteView datagram) {
   const MonoTime now = Now();
   ImpairedLink& link = up ? clients_[client].up : clients_[client].down;
-  for (auto& copy : link.Pass(impairment_, datagram, now, random_)) {
+  Traffic& traffic = up ? up_ : down_;
+  ++traffic.came;
+  for (auto& copy : link.Pass(up ? impairment_.up : impairment_.down, datagram, now, random_)) {
+    ++traffic.went;
     if (copy.delay == Duration(0)) {
       Send(client, up, copy.bytes);
     } else {

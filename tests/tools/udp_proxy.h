@@ -26,10 +26,23 @@ class UdpProxy {
   ~UdpProxy();
 
   const net::SocketAddress& address() const { return address_; }
-  // From any thread; in force from the next datagram on.
-  void Set(const Impairment& impairment) ABSL_LOCKS_EXCLUDED(mu_);
+  // From any thread; in force from the next datagram on. For both ways, or for each by itself: to
+  // the target and to the clients.
+  void Set(const Impairment& both) { Set(both, both); }
+  void Set(const Impairment& up, const Impairment& down) ABSL_LOCKS_EXCLUDED(mu_);
   // Every client gets a new outside port, on `ip`; the old ones are dead.
   void Rebind(const net::IpAddress& ip) ABSL_LOCKS_EXCLUDED(mu_);
+
+  // From any thread: what came in one way, and in how many copies it went or will go on.
+  struct Traffic {
+    std::atomic<uint64_t> came{0};
+    std::atomic<uint64_t> went{0};
+    double lost() const {
+      return came == 0 ? 0 : 1 - static_cast<double>(went) / static_cast<double>(came);
+    }
+  };
+  const Traffic& up() const { return up_; }
+  const Traffic& down() const { return down_; }
 
  private:
   struct Client {
@@ -64,12 +77,16 @@ class UdpProxy {
   net::SocketAddress target_;
   net::IpAddress outside_ip_;
   SeededRandom random_;
-  Impairment impairment_;
+  struct Ways {
+    Impairment up, down;
+  };
+  Ways impairment_;
+  Traffic up_, down_;
   std::vector<Client> clients_;
   std::map<net::SocketAddress, size_t> by_inside_;
   std::multimap<MonoTime, Delayed> delayed_;
   Mutex mu_;
-  std::optional<Impairment> wanted_ ABSL_GUARDED_BY(mu_);
+  std::optional<Ways> wanted_ ABSL_GUARDED_BY(mu_);
   std::optional<net::IpAddress> rebind_ ABSL_GUARDED_BY(mu_);
   std::atomic<bool> stop_{false};
   std::thread thread_;
