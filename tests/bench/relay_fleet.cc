@@ -43,6 +43,7 @@ class RelayFleet::Member final : public client::ReceiverCore::Inbox {
   bool working = false;
   MonoTime starts{};  // When it registers for the first time.
   bool started = false;
+  bool registered = false;  // Ever.
 
  private:
   RelayFleet& fleet_;
@@ -63,6 +64,11 @@ RelayFleet::~RelayFleet() = default;
 
 ConnId RelayFleet::conn(size_t i) const { return members_[i]->conn; }
 Secret<32> RelayFleet::psk(size_t i) const { return members_[i]->psk.Clone(); }
+
+std::vector<Duration> RelayFleet::registered() const {
+  const MutexLock lock(mu_);
+  return registered_;
+}
 
 std::vector<net::SocketAddress> RelayFleet::addresses() const {
   std::vector<net::SocketAddress> out;
@@ -144,6 +150,10 @@ void RelayFleet::Pump(size_t i) {
         ::send(member.socket.get(), datagram.data(), datagram.size(), MSG_DONTWAIT);
   }
   const bool working = member.core.state() == client::UdpState::kWorking;
+  if (working && !std::exchange(member.registered, true)) {
+    const MutexLock lock(mu_);
+    registered_.push_back(now - member.starts);
+  }
   if (working != std::exchange(member.working, working)) {
     working_.fetch_add(working ? 1 : size_t{0} - 1, std::memory_order_relaxed);
   }

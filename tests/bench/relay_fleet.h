@@ -10,6 +10,7 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
+#include "common/base/mutex.h"
 #include "common/config/timing.h"
 #include "common/net/address.h"
 #include "common/net/fd.h"
@@ -39,6 +40,8 @@ class RelayFleet {
 
   // From any thread.
   size_t working() const { return working_.load(std::memory_order_relaxed); }
+  // Of those that ever had a session, how long that took from their first REGISTER on.
+  std::vector<Duration> registered() const ABSL_LOCKS_EXCLUDED(mu_);
   uint64_t datagrams() const { return datagrams_.load(std::memory_order_relaxed); }
   // Broadcasts that a member had already; the promise is that there are none.
   uint64_t doubled() const { return doubled_.load(std::memory_order_relaxed); }
@@ -56,6 +59,8 @@ class RelayFleet {
   net::UniqueFd epoll_;
   std::vector<std::unique_ptr<Member>> members_;
   relay::TimerWheel timers_;
+  mutable Mutex mu_;
+  std::vector<Duration> registered_ ABSL_GUARDED_BY(mu_);
   std::atomic<size_t> working_{0};
   std::atomic<uint64_t> datagrams_{0};
   std::atomic<uint64_t> doubled_{0};
