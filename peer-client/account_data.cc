@@ -73,11 +73,12 @@ ChatCallbacks AccountData::MakeCallbacks() {
         out::Receipt{receipt.peer, receipt.id.Hex(), std::string(ReceiptStateName(receipt.state))});
   };
   callbacks.on_closed = [this](const ChatClosed& closed) {
-    hooks_.show(out::ChatClosed{closed.peer, closed.reason});
+    hooks_.show(out::ChatClosed{closed.peer, closed.reason, closed.for_good});
   };
   callbacks.on_dial_failed = [this](const DialFailed& failed) {
     hooks_.show(out::ChatClosed{
-        failed.peer, absl::StrCat("no direct connection: ", absl::StrJoin(failed.reasons, "; "))});
+        failed.peer, absl::StrCat("no direct connection: ", absl::StrJoin(failed.reasons, "; ")),
+        false});
   };
   return callbacks;
 }

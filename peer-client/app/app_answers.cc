@@ -302,13 +302,20 @@ void AppModel::AfterSessionChange(Now now) {
   Pump(now);
 }
 
+// A conversation that was just agreed on, or the first one of before the start. Others come back at
+// any moment, also while somebody types.
+void AppModel::TakeIntoView(const out::ChatOpen& opened) {
+  if (!context_.options.plain || !focus_.empty()) return;
+  if (opened.reopened && had_focus_) return;
+  had_focus_ = true;
+  focus_ = opened.peer;
+}
+
 void AppModel::OnPeerOutput(Output output, Now now) {
-  if (const auto* opened = std::get_if<out::ChatOpen>(&output)) {
-    if (context_.options.plain && focus_.empty()) focus_ = opened->peer;
-  }
+  if (const auto* opened = std::get_if<out::ChatOpen>(&output)) TakeIntoView(*opened);
   const auto* closed = std::get_if<out::ChatClosed>(&output);
-  const bool ends_focus = closed && absl::EqualsIgnoreCase(closed->peer, focus_);
-  if (ends_focus) focus_.clear();
+  // Without a connection what is typed waits for him: it must reach nobody else.
+  if (closed && closed->for_good && absl::EqualsIgnoreCase(closed->peer, focus_)) focus_.clear();
   if (closed) refind_.Begin(now.mono);
   context_.out.Show(output);
 }

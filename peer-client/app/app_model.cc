@@ -156,6 +156,7 @@ void AppModel::RunLocal(const Command& command, Now now) {
 
 void AppModel::SetFocus(std::string peer) {
   focus_ = std::move(peer);
+  had_focus_ = true;
   context_.out.Show(out::Notice{
       focus_.empty() ? "Back at the menu: 1) list of active clients  2) broadcast a message"
                      : absl::StrCat("What you type now goes to ", focus_, "; /back leaves.")});

@@ -77,6 +77,7 @@ class AppModel {
   void AskWherePeersAre(Now now);
   void RunLocal(const Command& command, Now now);
   void SetFocus(std::string peer);
+  void TakeIntoView(const out::ChatOpen& opened);
 
   enum class Readiness { kWait, kRun, kRefuse };
   Readiness ReadinessOf(const Command& command) const;
@@ -105,6 +106,7 @@ class AppModel {
   std::optional<ServerCommand> current_;  // The call that is under way.
   std::optional<uint64_t> answering_;
   std::string focus_;
+  bool had_focus_ = false;  // Somebody was in view since the start.
   TalkDesk talk_;
   Refind refind_;
   Doctor doctor_;

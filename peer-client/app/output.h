@@ -143,6 +143,7 @@ struct Receipt {
 struct ChatClosed {
   std::string peer;
   std::string reason;
+  bool for_good = true;  // False: no connection now; it is sought again, and what is said waits.
 };
 struct Broadcast {
   std::string id;

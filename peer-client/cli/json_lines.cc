@@ -176,6 +176,7 @@ Json Render(const out::ChatClosed& o) {
   Json j = Event("chat_closed");
   j["peer"] = o.peer;
   j["reason"] = o.reason;
+  j["for_good"] = o.for_good;
   return j;
 }
 Json Render(const out::FileOffer& o) {

@@ -270,6 +270,14 @@ struct Renderer {
   // The typed line stands on the screen; only its loss would be news.
   std::string operator()(const out::Receipt&) const { return ""; }
   std::string operator()(const out::ChatClosed& o) const {
+    if (!o.for_good) {
+      std::string text = Info(absl::StrCat("No connection with ", Line(o.peer),
+                                           " now, trying again: ", Sentence(Line(o.reason))));
+      if (style.focus == o.peer) {
+        text += Info(absl::StrCat("What you type waits for ", Line(o.peer), "; /back leaves."));
+      }
+      return text;
+    }
     return Info(absl::StrCat("The conversation with ", Line(o.peer),
                              " was closed: ", Sentence(Line(o.reason))));
   }

@@ -139,7 +139,11 @@ std::string EventText(const Json& event) {
   }
   if (name == "chat_open") return absl::StrCat(at, "connected with ", peer, "\n");
   if (name == "chat_closed") {
-    return absl::StrCat(at, "conversation with ", peer, " closed: ", Line(event, "reason"), "\n");
+    const auto found = event.find("for_good");
+    const bool for_good = found == event.end() || !found->is_boolean() || found->get<bool>();
+    return absl::StrCat(at, for_good ? "conversation with " : "no connection with ", peer,
+                        for_good ? " closed: " : " now, trying again: ", Line(event, "reason"),
+                        "\n");
   }
   if (name == "logged_in" || name == "client_state") {
     return absl::StrCat(at, "watching as ", Line(event, "username"), "\n");

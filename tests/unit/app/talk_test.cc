@@ -106,6 +106,41 @@ TEST(ChatTest, TextGoesToTheConversationInViewAndNeverWaitsForTheServer) {
   EXPECT_THAT(world.peers.sent, ElementsAre("hello bob"));
 }
 
+out::ChatOpen Open(const std::string& peer, bool reopened = false) {
+  return {peer, "dialled 10.0.0.7:4400", reopened, "unverified"};
+}
+
+// While the connection is away a line is still meant for him, whatever else happens and whatever
+// word it is.
+TEST(ChatTest, AConversationThatLosesItsConnectionStaysInView) {
+  ClientWorld world(Plain());
+  world.LogIn();
+  world.model->OnPeerOutput(Open("bob"), world.now());
+  world.model->OnPeerOutput(out::ChatClosed{"bob", "the connection broke", false}, world.now());
+  world.model->OnPeerOutput(out::ChatClosed{"bob", "no direct connection", false}, world.now());
+  world.model->OnPeerOutput(Open("carol", true), world.now());
+  world.model->OnChannelEvent(event::PeerRequest{"r1", "dave", "10.0.0.7", "", 60s}, world.now());
+  for (const char* line : {"our secret", "y", "quit", "1"}) world.Line(line);
+  EXPECT_THAT(world.peers.sent, ElementsAre("our secret", "y", "quit", "1"));
+  EXPECT_THAT(world.control.calls, IsEmpty());
+  EXPECT_FALSE(world.model->exit_code());
+  EXPECT_EQ(world.model->focus(), "bob");
+}
+
+// What is half typed to one person must not reach another because that one's connection is back.
+TEST(ChatTest, WhoIsConnectedAgainDoesNotTakeThePlaceOfWhoHungUp) {
+  ClientWorld world(Plain());
+  world.LogIn();
+  world.model->OnPeerOutput(Open("carol", true), world.now());
+  EXPECT_EQ(world.model->focus(), "carol") << "the first one after the start";
+  world.model->OnPeerOutput(out::ChatClosed{"carol", "the peer hung up"}, world.now());
+  world.model->OnPeerOutput(Open("bob", true), world.now());
+  world.Line("carol, I love you");
+  EXPECT_THAT(world.peers.sent, IsEmpty());
+  world.model->OnPeerOutput(Open("bob"), world.now());
+  EXPECT_EQ(world.model->focus(), "bob") << "a conversation that was just agreed on";
+}
+
 TEST(ChatTest, WithoutAConversationTheErrorSaysHowToGetOne) {
   ClientWorld world;
   world.LogIn();

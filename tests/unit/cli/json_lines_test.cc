@@ -39,6 +39,8 @@ TEST(JsonLinesTest, EventsHaveTheFieldsOfTheContractAndNoOthersThatMatter) {
   const json chat = Line(out::Chat{"bob", "id", "hi", kAt, false});
   EXPECT_EQ(chat["sent_at"], at);
   EXPECT_FALSE(chat.contains("replayed"));
+  EXPECT_EQ(Line(out::ChatClosed{"bob", "bye", true})["for_good"], true);
+  EXPECT_EQ(Line(out::ChatClosed{"bob", "broke", false})["for_good"], false);
   EXPECT_EQ(Line(out::Broadcast{"b", "", kAt, kAt, "x", "udp", true})["replayed"], true);
   EXPECT_EQ(Line(out::Penalised{"reason", kAt, ""})["until"], at);
   EXPECT_FALSE(Line(out::Error{"NOT_FOUND", "m", ""}).contains("fingerprint"));

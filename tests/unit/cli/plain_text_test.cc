@@ -124,6 +124,18 @@ TEST(PlainTextTest, ARequestSaysHowToAnswerItWhereTypingYesWouldGoToAnotherPeer)
   EXPECT_THAT(Shown(request, chatting), HasSubstr("/approve carol or /deny carol"));
 }
 
+TEST(PlainTextTest, ALostConnectionIsNoEndAndSaysWhatBecomesOfWhatIsTyped) {
+  PlainStyle chatting;
+  chatting.focus = "bob";
+  const out::ChatClosed lost{"bob", "the connection broke", false};
+  EXPECT_THAT(Shown(lost, chatting),
+              HasSubstr("No connection with bob now, trying again: The connection broke."));
+  EXPECT_THAT(Shown(lost, chatting), HasSubstr("What you type waits for bob"));
+  EXPECT_THAT(Shown(lost), Not(HasSubstr("What you type")));
+  EXPECT_THAT(Shown(out::ChatClosed{"bob", "the peer hung up", true}, chatting),
+              HasSubstr("The conversation with bob was closed: The peer hung up."));
+}
+
 TEST(PlainTextTest, PasswordsAreSecretAndNothingElse) {
   EXPECT_TRUE(IsSecret(PromptField::kPassword));
   EXPECT_TRUE(IsSecret(PromptField::kConfirmPassword));
