@@ -385,6 +385,9 @@ class Client final : public ControlEvents, public StatePort {
   void OnPenalties(Outcome<out::Penalties> result) override {
     FromServer([&](Now now) { model_->OnPenalties(std::move(result), now); });
   }
+  void OnRequestStatus(Outcome<RequestStatusInfo> result) override {
+    FromServer([&](Now now) { model_->OnRequestStatus(result, now); });
+  }
   void OnInbound(Outcome<InboundInfo> result) override {
     FromServer([&](Now now) { model_->OnInbound(result, now); });
   }

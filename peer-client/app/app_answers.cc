@@ -152,6 +152,39 @@ void AppModel::OnRequest(const Outcome<RequestInfo>& result, Now now) {
   Pump(now);
 }
 
+// A channel that was lost may have taken outcomes with it, and a server that crashed has none.
+void AppModel::AskWhatBecameOfRequests(Now) {
+  ask_again_.reset();
+  if (asked_about_ || !session_.attached()) return;
+  asked_about_ = requests_.NextDoubtful();
+  if (asked_about_) context_.control.RequestStatus(asked_about_->request_id);
+}
+
+void AppModel::OnRequestStatus(const Outcome<RequestStatusInfo>& result, Now now) {
+  if (!asked_about_) return;
+  const RequestBook::Doubtful asked = *std::exchange(asked_about_, std::nullopt);
+  if (const auto* error = std::get_if<CallError>(&result)) {
+    // Pending requests do not outlive the server's process.
+    const bool gone = error->answered && error->code == absl::StatusCode::kNotFound;
+    if (!gone) {
+      ask_again_ = now.mono + std::max(error->retry_after.value_or(kUnansweredPause), 100ms);
+      return;
+    }
+    ShowOutcome(asked.request_id, asked.peer, "unavailable");
+  } else if (const auto& info = std::get<RequestStatusInfo>(result); info.state == "pending") {
+    requests_.Confirm(asked.request_id);
+  } else {
+    ShowOutcome(asked.request_id, asked.peer, info.state);
+  }
+  AskWhatBecameOfRequests(now);
+}
+
+// Each request has one, however often and on whichever way it is told.
+void AppModel::ShowOutcome(const std::string& request_id, std::string peer, std::string outcome) {
+  if (!requests_.Close(request_id)) return;
+  context_.out.Show(out::RequestOutcome{request_id, std::move(peer), std::move(outcome)});
+}
+
 void AppModel::OnBroadcast(const Outcome<BroadcastInfo>& result, Now now) {
   if (!current_) return;
   const AnswerScope scope(answering_, current_->caller);
@@ -209,19 +242,9 @@ void AppModel::OnChannelEvent(const ChannelEvent& channel_event, Now now) {
   std::visit(
       Overload{
           [&](const event::Attached& attached) { OnAttached(attached, now); },
-          [&](const event::PeerRequest& request) {
-            if (talk_.Ignores(request.from)) return;  // Left to expire.
-            requests_.AddIncoming(request, now.mono);
-            const bool automatic = talk_.AcceptsByItself(request.from);
-            context_.out.Show(out::PeerRequest{request.request_id, request.from, request.ip_address,
-                                               request.reason, request.expires_in, automatic});
-            if (!automatic) return;
-            context_.control.Approve(request.request_id, context_.peers.MakeOffer({}));
-          },
+          [&](const event::PeerRequest& request) { OnPeerRequest(request, now); },
           [&](const event::RequestOutcome& outcome) {
-            requests_.Close(outcome.request_id);
-            context_.out.Show(
-                out::RequestOutcome{outcome.request_id, outcome.peer, outcome.outcome});
+            ShowOutcome(outcome.request_id, outcome.peer, outcome.outcome);
           },
           [&](const event::Introduction& introduction) {
             if (!session_.session()) return;
@@ -244,10 +267,28 @@ void AppModel::OnChannelEvent(const ChannelEvent& channel_event, Now now) {
           [&](const event::BroadcastRevoked& revoked) { TakeBackAndSayWhetherItWasHere(revoked); },
           [&](const event::Detached& detached) { session_.OnDetached(detached); },
           [&](const event::Rejected& rejected) {
-            requests_.Close(rejected.request_id);
+            requests_.Drop(rejected.request_id);
             Error(absl::StatusCode::kFailedPrecondition, rejected.message);
           }},
       channel_event);
+}
+
+void AppModel::OnPeerRequest(const event::PeerRequest& request, Now now) {
+  if (talk_.Ignores(request.from)) return;  // Left to expire.
+  if (!requests_.AddIncoming(request, now.mono)) {
+    // Shown again after an attach: if it was answered, the answer did not get through.
+    if (const auto answer = requests_.AnswerOf(request.request_id)) {
+      SendAnswer(request.request_id, *answer);
+    }
+    return;
+  }
+  const bool automatic = talk_.AcceptsByItself(request.from);
+  context_.out.Show(out::PeerRequest{request.request_id, request.from, request.ip_address,
+                                     request.reason, request.expires_in, automatic});
+  if (!automatic) return;
+  const RequestBook::Answer answer{true, {}};
+  requests_.NoteAnswer(request.request_id, answer);
+  SendAnswer(request.request_id, answer);
 }
 
 void AppModel::OnAttached(const event::Attached& attached, Now now) {
@@ -257,6 +298,7 @@ void AppModel::OnAttached(const event::Attached& attached, Now now) {
   session_.OnAttached(attached, now);
   doctor_.OnAttached(attached, now);
   refind_.Begin(now.mono);
+  AskWhatBecameOfRequests(now);
   queue_.ReleaseHeld();
   Pump(now);
 }
@@ -285,7 +327,10 @@ void AppModel::OnChannelEnd(const CallError& error, Now now) {
 void AppModel::AfterSessionChange(Now now) {
   if (!session_.attached()) {
     doctor_.OnLost();
-    requests_.CloseAll();
+    requests_.DoubtAll();
+    if (!session_.session()) requests_.DropAll();
+    asked_about_.reset();
+    ask_again_.reset();
     requests_.ForgetList();
     if (session_.phase() != SessionFlow::Phase::kServed) {
       CallError lost{absl::StatusCode::kUnavailable,

@@ -312,9 +312,15 @@ void AppModel::AnswerRequest(const Command& command, Now now) {
                   : deny  ? requests_.FindIncoming(deny->request_id, now.mono)
                           : requests_.FindOutgoing(cancel->request_id);
   if (!id.ok()) return Error(id.status().code(), std::string(id.status().message()));
-  if (approve) context_.control.Approve(*id, context_.peers.MakeOffer(approve->limit));
-  if (deny) context_.control.Deny(*id);
-  if (cancel) context_.control.Cancel(*id);
+  if (cancel) return context_.control.Cancel(*id);
+  const RequestBook::Answer answer{approve != nullptr, approve ? approve->limit : Duration::zero()};
+  requests_.NoteAnswer(*id, answer);
+  SendAnswer(*id, answer);
+}
+
+void AppModel::SendAnswer(const std::string& request_id, RequestBook::Answer answer) {
+  if (!answer.approve) return context_.control.Deny(request_id);
+  context_.control.Approve(request_id, context_.peers.MakeOffer(answer.limit));
 }
 
 // Takes a while, and is in nobody's way meanwhile.
@@ -340,7 +346,8 @@ std::optional<MonoTime> AppModel::NextDeadline() const {
   // While a call is under way its answer comes first.
   const auto progress = session_.attached() && !current_ ? progress_.NextDeadline() : std::nullopt;
   const auto refind = session_.attached() ? refind_.NextDeadline() : std::nullopt;
-  for (const auto& other : {queue_.NextDeadline(), progress, refind, doctor_.NextDeadline()}) {
+  for (const auto& other :
+       {queue_.NextDeadline(), progress, refind, ask_again_, doctor_.NextDeadline()}) {
     if (other && (!next || *other < *next)) next = other;
   }
   return next;
@@ -371,6 +378,7 @@ void AppModel::OnTimer(Now now) {
   Pump(now);
   AskProgress(now);
   AskWherePeersAre(now);
+  if (ask_again_ && *ask_again_ <= now.mono) AskWhatBecameOfRequests(now);
   ShowDiagnosis(now);
 }
 

@@ -45,6 +45,7 @@ class AppModel {
   void OnLogout(const Outcome<Done>& result, Now now);
   void OnList(Outcome<std::vector<out::ActiveClient>> result, Now now);
   void OnRequest(const Outcome<RequestInfo>& result, Now now);
+  void OnRequestStatus(const Outcome<RequestStatusInfo>& result, Now now);
   void OnBroadcast(const Outcome<BroadcastInfo>& result, Now now);
   void OnBroadcastStatus(Outcome<out::BroadcastStatus> result, Now now);
   void OnPenalties(Outcome<out::Penalties> result, Now now);
@@ -86,6 +87,10 @@ class AppModel {
   void RunLogin(Now now);
   bool RunRequest(const cmd::Request& request, Now now);
   void AnswerRequest(const Command& command, Now now);
+  void OnPeerRequest(const event::PeerRequest& request, Now now);
+  void SendAnswer(const std::string& request_id, RequestBook::Answer answer);
+  void ShowOutcome(const std::string& request_id, std::string peer, std::string outcome);
+  void AskWhatBecameOfRequests(Now now);
   void RunDoctor(uint64_t caller, Now now);
   void ShowDiagnosis(Now now);
   void Refuse(const ServerCommand& command, Now now);
@@ -102,6 +107,9 @@ class AppModel {
   SessionFlow session_;
   PromptFlow prompts_;
   RequestBook requests_;
+  // Asked about, see RequestBook::NextDoubtful, and when to ask once more.
+  std::optional<RequestBook::Doubtful> asked_about_;
+  std::optional<MonoTime> ask_again_;
   CommandQueue queue_;
   std::optional<ServerCommand> current_;  // The call that is under way.
   std::optional<uint64_t> answering_;

@@ -64,6 +64,10 @@ struct RequestInfo {
   std::string request_id;
   std::string peer;
 };
+// How a request stands: pending, or its outcome.
+struct RequestStatusInfo {
+  std::string state;
+};
 struct BroadcastInfo {
   std::string id;
   WallTime expires_at;
@@ -175,7 +179,8 @@ class ControlPort {
   virtual void Logout() = 0;  // -> OnLogout
   virtual void List() = 0;    // All pages. -> OnList
   virtual void Request(const std::string& peer, bool is_address, const std::string& reason,
-                       const PeerOffer& offer) = 0;  // -> OnRequest
+                       const PeerOffer& offer) = 0;               // -> OnRequest
+  virtual void RequestStatus(const std::string& request_id) = 0;  // -> OnRequestStatus
   // `ttl_s` 0: the longest. -> OnBroadcast
   virtual void Broadcast(const std::string& text, const std::string& key, uint32_t ttl_s) = 0;
   virtual void BroadcastStatus(const std::string& id) = 0;  // -> OnBroadcastStatus

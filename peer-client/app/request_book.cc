@@ -12,6 +12,8 @@ namespace p2p::client {
 namespace {
 
 constexpr size_t kMost = 64;  // In each direction.
+// The server tells an outcome again at the next attach at most; of each of its at most 64 and 64.
+constexpr size_t kMostClosed = 2 * kMost;
 constexpr size_t kMinIdPrefix = 4;
 constexpr Duration kFresh = 10s;
 constexpr Duration kFreshForAbsent = 1s;
@@ -60,23 +62,40 @@ TargetKind ClassifyTarget(absl::string_view target) {
   return name ? TargetKind::kName : TargetKind::kMalformed;
 }
 
-void RequestBook::AddIncoming(const event::PeerRequest& request, MonoTime now) {
-  Add(incoming_, request.request_id,
-      {request.from, now, now + request.expires_in, next_order_++, request.ip_address,
-       request.reason});
+bool RequestBook::AddIncoming(const event::PeerRequest& request, MonoTime now) {
+  return Add(incoming_, request.request_id,
+             {request.from, now, now + request.expires_in, next_order_++, request.ip_address,
+              request.reason});
 }
 
-void RequestBook::AddOutgoing(const RequestInfo& request, Duration expires_in, MonoTime now) {
-  Add(outgoing_, request.request_id, {request.peer, now, now + expires_in, next_order_++, "", ""});
+bool RequestBook::AddOutgoing(const RequestInfo& request, Duration expires_in, MonoTime now) {
+  return Add(outgoing_, request.request_id,
+             {request.peer, now, now + expires_in, next_order_++, "", ""});
 }
 
-void RequestBook::Add(Entries& to, const std::string& id, Entry entry) {
+bool RequestBook::Add(Entries& to, const std::string& id, Entry entry) {
+  if (std::find(closed_.begin(), closed_.end(), id) != closed_.end()) return false;
+  if (const auto known = to.find(id); known != to.end()) {
+    known->second.expires = entry.expires;
+    known->second.doubtful = false;
+    return false;
+  }
   if (to.size() >= kMost) {
     to.erase(std::min_element(to.begin(), to.end(), [](const auto& a, const auto& b) {
       return a.second.order < b.second.order;
     }));
   }
   to[id] = std::move(entry);
+  return true;
+}
+
+void RequestBook::NoteAnswer(const std::string& request_id, Answer answer) {
+  if (const auto it = incoming_.find(request_id); it != incoming_.end()) it->second.answer = answer;
+}
+
+std::optional<RequestBook::Answer> RequestBook::AnswerOf(const std::string& request_id) const {
+  const auto it = incoming_.find(request_id);
+  return it == incoming_.end() ? std::nullopt : it->second.answer;
 }
 
 out::Requests RequestBook::Open(MonoTime now) const {
@@ -94,14 +113,48 @@ std::vector<out::Requests::Entry> RequestBook::List(const Entries& entries, Mono
   return out;
 }
 
-void RequestBook::Close(const std::string& request_id) {
+bool RequestBook::Close(const std::string& request_id) {
+  Drop(request_id);
+  if (std::find(closed_.begin(), closed_.end(), request_id) != closed_.end()) return false;
+  closed_.push_back(request_id);
+  if (closed_.size() > kMostClosed) closed_.pop_front();
+  return true;
+}
+
+void RequestBook::Drop(const std::string& request_id) {
   incoming_.erase(request_id);
   outgoing_.erase(request_id);
 }
 
-void RequestBook::CloseAll() {
+void RequestBook::DropAll() {
   incoming_.clear();
   outgoing_.clear();
+}
+
+void RequestBook::DoubtAll() {
+  for (Entries* entries : {&incoming_, &outgoing_}) {
+    for (auto& [id, entry] : *entries) entry.doubtful = true;
+  }
+}
+
+void RequestBook::Confirm(const std::string& request_id) {
+  for (Entries* entries : {&incoming_, &outgoing_}) {
+    if (const auto it = entries->find(request_id); it != entries->end()) {
+      it->second.doubtful = false;
+    }
+  }
+}
+
+std::optional<RequestBook::Doubtful> RequestBook::NextDoubtful() const {
+  const Entries::value_type* oldest = nullptr;
+  for (const Entries* entries : {&incoming_, &outgoing_}) {
+    for (const auto& entry : *entries) {
+      if (!entry.second.doubtful) continue;
+      if (oldest == nullptr || entry.second.order < oldest->second.order) oldest = &entry;
+    }
+  }
+  if (oldest == nullptr) return std::nullopt;
+  return Doubtful{oldest->first, oldest->second.peer};
 }
 
 absl::StatusOr<std::string> RequestBook::FindIncoming(absl::string_view text, MonoTime now) const {

@@ -1,6 +1,7 @@
 // Peer requests as this client knows them, and who is on the list it last saw. Pure.
 #pragma once
 
+#include <deque>
 #include <map>
 #include <optional>
 #include <string>
@@ -20,12 +21,35 @@ bool LooksLikeAddress(absl::string_view target);
 
 class RequestBook {
  public:
-  // Incoming. At most 64 are kept, the newest; the server keeps its own account of all.
-  void AddIncoming(const event::PeerRequest& request, MonoTime now);
-  void AddOutgoing(const RequestInfo& request, Duration expires_in, MonoTime now);
-  // The request has its outcome.
-  void Close(const std::string& request_id);
-  void CloseAll();
+  // What the user said to an incoming request.
+  struct Answer {
+    bool approve = false;
+    Duration limit{};
+  };
+
+  // At most 64 are kept in each direction, the newest; the server keeps its own account of all.
+  // False: it is known already, or had its outcome (which may be here before the call's answer).
+  bool AddIncoming(const event::PeerRequest& request, MonoTime now);
+  bool AddOutgoing(const RequestInfo& request, Duration expires_in, MonoTime now);
+  // Kept, because the server may have lost it with the channel on which it went.
+  void NoteAnswer(const std::string& request_id, Answer answer);
+  std::optional<Answer> AnswerOf(const std::string& request_id) const;
+  // The request has its outcome. False: it had one before, and it was told.
+  bool Close(const std::string& request_id);
+  // It cannot be answered; an outcome may still come.
+  void Drop(const std::string& request_id);
+  // The session has ended.
+  void DropAll();
+
+  // The channel is lost: what became of the open ones is not known.
+  void DoubtAll();
+  void Confirm(const std::string& request_id);  // It is open still.
+  // The oldest one of which that is not known.
+  struct Doubtful {
+    std::string request_id;
+    std::string peer;
+  };
+  std::optional<Doubtful> NextDoubtful() const;
 
   // `text` is an id, the unambiguous beginning of one (4 characters at least), a name, or empty
   // when only one is open. NotFound and FailedPrecondition say what to do.
@@ -50,13 +74,16 @@ class RequestBook {
     uint64_t order;
     std::string ip_address;
     std::string reason;
+    bool doubtful = false;
+    std::optional<Answer> answer = std::nullopt;
   };
   using Entries = std::map<std::string, Entry>;  // By request id.
-  static void Add(Entries& to, const std::string& id, Entry entry);
+  bool Add(Entries& to, const std::string& id, Entry entry);
   static std::vector<out::Requests::Entry> List(const Entries& entries, MonoTime now);
 
   Entries incoming_;
   Entries outgoing_;
+  std::deque<std::string> closed_;  // The last ones that had an outcome.
   std::vector<out::ActiveClient> active_;
   std::optional<MonoTime> list_at_;
   uint64_t next_order_ = 0;

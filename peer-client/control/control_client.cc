@@ -431,6 +431,21 @@ void ControlClient::Request(const std::string& peer, bool is_address, const std:
       [impl](Outcome<RequestInfo> result) { impl->events_.OnRequest(std::move(result)); });
 }
 
+void ControlClient::RequestStatus(const std::string& request_id) {
+  v1::GetRequestRequest request;
+  request.set_request_id(request_id);
+  Impl* const impl = impl_.get();
+  impl->Call<v1::GetRequestResponse>(
+      std::move(request),
+      [impl](auto* c, auto* q, auto* r, auto f) {
+        impl->peering_->async()->GetRequest(c, q, r, std::move(f));
+      },
+      [](const v1::GetRequestResponse& response) { return ToRequestStatus(response); },
+      [impl](Outcome<RequestStatusInfo> result) {
+        impl->events_.OnRequestStatus(std::move(result));
+      });
+}
+
 void ControlClient::Broadcast(const std::string& text, const std::string& key, uint32_t ttl_s) {
   v1::BroadcastRequest request;
   request.set_text(text);

@@ -28,6 +28,7 @@ class ControlEvents {
   virtual void OnLogout(Outcome<Done> result) = 0;
   virtual void OnList(Outcome<std::vector<out::ActiveClient>> result) = 0;
   virtual void OnRequest(Outcome<RequestInfo> result) = 0;
+  virtual void OnRequestStatus(Outcome<RequestStatusInfo> result) = 0;
   virtual void OnBroadcast(Outcome<BroadcastInfo> result) = 0;
   virtual void OnBroadcastStatus(Outcome<out::BroadcastStatus> result) = 0;
   virtual void OnPenalties(Outcome<out::Penalties> result) = 0;
@@ -74,6 +75,7 @@ class ControlClient final : public ControlPort {
   void List() override;
   void Request(const std::string& peer, bool is_address, const std::string& reason,
                const PeerOffer& offer) override;
+  void RequestStatus(const std::string& request_id) override;
   void Broadcast(const std::string& text, const std::string& key, uint32_t ttl_s) override;
   void BroadcastStatus(const std::string& id) override;
   void RevokeBroadcast(const std::string& id) override;

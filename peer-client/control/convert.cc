@@ -161,6 +161,11 @@ WallTime ToWall(const google::protobuf::Timestamp& timestamp) {
   return WallFromMs(seconds * 1000 + std::clamp(timestamp.nanos(), 0, 999'999'999) / 1'000'000);
 }
 
+RequestStatusInfo ToRequestStatus(const v1::GetRequestResponse& response) {
+  if (response.state() == v1::PENDING) return {"pending"};
+  return {std::string(OutcomeName(response.state()))};
+}
+
 out::BroadcastStatus ToBroadcastStatus(const v1::GetBroadcastResponse& response) {
   const auto& info = response.broadcast();
   out::BroadcastStatus out{

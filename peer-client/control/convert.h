@@ -24,6 +24,7 @@ std::string DescribeTransport(const grpc::Status& status);
 
 std::vector<Choice> ToChoices(const google::protobuf::RepeatedField<int>& choices);
 Session ToSession(const v1::LoginResponse& response);
+RequestStatusInfo ToRequestStatus(const v1::GetRequestResponse& response);
 out::BroadcastStatus ToBroadcastStatus(const v1::GetBroadcastResponse& response);
 out::Penalties ToPenalties(const v1::ListMyPenaltiesResponse& response);
 InboundInfo ToInboundInfo(const v1::CheckInboundResponse& response);

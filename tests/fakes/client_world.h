@@ -36,6 +36,7 @@ class FakeControl final : public ControlPort {
                const PeerOffer&) override {
     calls.push_back(absl::StrCat("request ", is_address ? "ip " : "name ", peer, " ", reason));
   }
+  void RequestStatus(const std::string& id) override { calls.push_back("request-status " + id); }
   void Broadcast(const std::string& text, const std::string& key, uint32_t ttl_s) override {
     calls.push_back(absl::StrCat("broadcast ", text, ttl_s > 0 ? " for " : "",
                                  ttl_s > 0 ? absl::StrCat(ttl_s) : ""));

@@ -30,6 +30,7 @@ struct Recorder final : ControlEvents {
   void OnList(Outcome<std::vector<out::ActiveClient>> result) override { list = std::move(result); }
   void OnRequest(Outcome<RequestInfo> result) override { request = std::move(result); }
   void OnBroadcast(Outcome<BroadcastInfo> result) override { broadcast = std::move(result); }
+  void OnRequestStatus(Outcome<RequestStatusInfo>) override {}
   void OnBroadcastStatus(Outcome<out::BroadcastStatus>) override {}
   void OnPenalties(Outcome<out::Penalties>) override {}
   void OnInbound(Outcome<InboundInfo>) override {}
