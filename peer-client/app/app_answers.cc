@@ -167,7 +167,8 @@ void AppModel::OnRequestStatus(const Outcome<RequestStatusInfo>& result, Now now
     // Pending requests do not outlive the server's process.
     const bool gone = error->answered && error->code == absl::StatusCode::kNotFound;
     if (!gone) {
-      ask_again_ = now.mono + std::max(error->retry_after.value_or(kUnansweredPause), 100ms);
+      ask_again_ =
+          now.mono + std::max<Duration>(error->retry_after.value_or(kUnansweredPause), 100ms);
       return;
     }
     ShowOutcome(asked.request_id, asked.peer, "unavailable");
