@@ -494,11 +494,9 @@ std::string DiagnosticText(const Output& output) {
   }
   if (std::holds_alternative<out::Help>(output)) {
     return "commands: signup login logout list request approve deny cancel requests block unblock "
-           "blocked msg outbox "
-           "path verify trust hangup broadcast "
-           "penalties sendfile accept-file files cancel_file pause_file resume_file history search "
-           "export "
-           "quit";
+           "blocked msg outbox path verify verified trust hangup broadcast broadcast_status "
+           "broadcast_revoke penalties doctor sendfile accept_file cancel_file pause_file "
+           "resume_file files history search export help quit";
   }
   return "";
 }

@@ -2,12 +2,19 @@
 
 #include <gmock/gmock.h>
 
+#include <cstring>
 #include <nlohmann/json.hpp>
+#include <set>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 
 namespace p2p::client {
 namespace {
 
 using nlohmann::json;
+using ::testing::IsSupersetOf;
 
 const WallTime kAt = WallFromMs(1'700'000'000'123);
 
@@ -89,6 +96,19 @@ TEST(JsonCommandTest, ReadsTheCommandsOfTheContract) {
   EXPECT_EQ(Parsed<cmd::SendFile>(R"({"cmd":"sendfile","peer":"b","path":"/x"})").path, "/x");
   Parsed<cmd::List>(R"({"cmd":"list"})");
   Parsed<cmd::Quit>(R"({"cmd":"quit"})");
+}
+
+TEST(JsonCommandTest, HelpNamesEveryCommandAndNoOther) {
+  const std::string text = DiagnosticText(out::Help{});
+  ASSERT_TRUE(absl::StartsWith(text, "commands: "));
+  const std::set<std::string> named = absl::StrSplit(text.substr(strlen("commands: ")), ' ');
+  for (const auto& name : named) {
+    const Command command = ParseJsonCommand(absl::StrCat(R"({"cmd":")", name, R"("})"));
+    const auto* bad = std::get_if<cmd::Bad>(&command);
+    EXPECT_FALSE(bad && absl::StartsWith(bad->message, "unknown command")) << name;
+  }
+  EXPECT_THAT(named, IsSupersetOf({"doctor", "verified", "broadcast_status", "broadcast_revoke",
+                                   "cancel_file", "requests", "help"}));
 }
 
 TEST(JsonCommandTest, NamesWhatIsWrong) {
