@@ -101,6 +101,7 @@ absl::StatusOr<uint16_t> AccountData::Open(const Session& session) {
   ChatOptions options;
   options.files = files_.get();
   options.state_dir = absl::StrCat(directory, "/chat");
+  options.send_read_receipts = hooks_.read_receipts;
   P2P_ASSIGN_OR_RETURN(auto chats,
                        ChatManager::Create(loop_, directory_.device_key(), timing_, clock_, random_,
                                            std::move(options), MakeCallbacks()));

@@ -34,6 +34,7 @@ class AccountData final : public PeerPort,
     std::function<std::string()> fingerprint;                       // Of the server in use.
     std::function<std::optional<net::IpAddress>()> server_address;  // While connected.
     Duration history_life{};                                        // Zero: none is kept.
+    bool read_receipts = true;                                      // Peers hear what was shown.
     std::string downloads;                                          // Where received files go.
   };
   // Everything outlives it; on the loop's thread.

@@ -107,6 +107,7 @@ class Client final : public ControlEvents, public StatePort {
     hooks.server_address = [this] { return ServerIp(); };
     hooks.downloads = options.downloads;
     hooks.history_life = options.history_life;
+    hooks.read_receipts = options.read_receipts;
     account_ = std::make_unique<AccountData>(loop_, directory, options_.timing, clock, random,
                                              std::move(hooks));
     random_ = &random;

@@ -89,17 +89,10 @@ absl::Status TakeAutoAccept(const toml::table& file, std::vector<std::string>& n
 }
 
 absl::Status CheckKeys(const toml::table& file) {
-  constexpr absl::string_view kKnown[] = {"host",
-                                          "port",
-                                          "downloads",
-                                          "history_days",
-                                          "data_dir",
-                                          "face",
-                                          "server_fingerprint",
-                                          "ca",
-                                          "trust_on_first_use",
-                                          "timing",
-                                          "accept"};
+  constexpr absl::string_view kKnown[] = {
+      "host",     "port",  "downloads",          "history_days", "read_receipts",
+      "data_dir", "face",  "server_fingerprint", "ca",           "trust_on_first_use",
+      "timing",   "accept"};
   for (const auto& [key, value] : file) {
     const std::string name(key.str());
     if (std::find(std::begin(kKnown), std::end(kKnown), name) == std::end(kKnown)) {
@@ -111,7 +104,7 @@ absl::Status CheckKeys(const toml::table& file) {
 
 // What the file says where the command line says nothing.
 absl::Status MergeFile(const toml::table& file, CommandLine& line, config::Timing& timing,
-                       Duration& history_life) {
+                       Duration& history_life, bool& read_receipts) {
   P2P_RETURN_IF_ERROR(CheckKeys(file));
   P2P_RETURN_IF_ERROR(Take(file, "host", line.host));
   P2P_RETURN_IF_ERROR(Take(file, "data_dir", line.data_dir));
@@ -126,6 +119,9 @@ absl::Status MergeFile(const toml::table& file, CommandLine& line, config::Timin
   P2P_RETURN_IF_ERROR(Take(file, "history_days", days));
   if (days && (*days < 0 || *days > 36500)) return Invalid("history_days", "must be 0 to 36500");
   if (days) history_life = std::chrono::hours(24 * *days);
+  std::optional<bool> receipts;
+  P2P_RETURN_IF_ERROR(Take(file, "read_receipts", receipts));
+  read_receipts = receipts.value_or(true);
   std::optional<bool> trust;
   P2P_RETURN_IF_ERROR(Take(file, "trust_on_first_use", trust));
   line.trust_on_first_use = line.trust_on_first_use || trust.value_or(false);
@@ -169,7 +165,8 @@ absl::StatusOr<ClientOptions> ResolveOptions(const CommandLine& typed) {
     P2P_ASSIGN_OR_RETURN(const std::string text, net::ReadFile(line.config, 1 << 20));
     try {
       const toml::table file = toml::parse(text, line.config);
-      absl::Status merged = MergeFile(file, line, options.timing, options.history_life);
+      absl::Status merged =
+          MergeFile(file, line, options.timing, options.history_life, options.read_receipts);
       if (merged.ok()) merged = TakeAutoAccept(file, options.auto_accept);
       if (!merged.ok()) return Invalid(line.config, merged.message());
     } catch (const toml::parse_error& error) {

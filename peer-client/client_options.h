@@ -39,6 +39,7 @@ struct ClientOptions {
   bool trust_on_first_use = false;
   bool take_over = true;  // Attach in place of another client of the account.
   Duration history_life = std::chrono::hours(24 * 365);  // Zero: none is kept.
+  bool read_receipts = true;                             // Peers hear what was shown here.
   std::string downloads;                                 // Folder for received files.
   std::vector<std::string> auto_accept;                  // accept.auto of the file.
   config::Timing timing;
