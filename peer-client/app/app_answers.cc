@@ -182,7 +182,7 @@ void AppModel::OnRequestStatus(const Outcome<RequestStatusInfo>& result, Now now
 
 // Each request has one, however often and on whichever way it is told.
 void AppModel::ShowOutcome(const std::string& request_id, std::string peer, std::string outcome) {
-  if (!requests_.Close(request_id)) return;
+  if (!requests_.Close(request_id, peer)) return;
   context_.out.Show(out::RequestOutcome{request_id, std::move(peer), std::move(outcome)});
 }
 
@@ -247,12 +247,7 @@ void AppModel::OnChannelEvent(const ChannelEvent& channel_event, Now now) {
           [&](const event::RequestOutcome& outcome) {
             ShowOutcome(outcome.request_id, outcome.peer, outcome.outcome);
           },
-          [&](const event::Introduction& introduction) {
-            if (!session_.session()) return;
-            const auto status = context_.peers.Introduce(introduction, *session_.session());
-            if (status.ok()) return context_.control.AckIntroduction(introduction.request_id);
-            Error(status.code(), std::string(status.message()));
-          },
+          [&](const event::Introduction& introduction) { OnIntroduction(introduction); },
           [&](const event::PenaltyNotice& notice) {
             session_.OnPenalty(notice.penalty, now);
             AfterSessionChange(now);
@@ -285,11 +280,26 @@ void AppModel::OnPeerRequest(const event::PeerRequest& request, Now now) {
   }
   const bool automatic = talk_.AcceptsByItself(request.from);
   context_.out.Show(out::PeerRequest{request.request_id, request.from, request.ip_address,
-                                     request.reason, request.expires_in, automatic});
+                                     request.reason, request.expires_in, automatic,
+                                     IdentityOf(request.from)});
   if (!automatic) return;
   const RequestBook::Answer answer{true, {}};
   requests_.NoteAnswer(request.request_id, answer);
   SendAnswer(request.request_id, answer);
+}
+
+void AppModel::OnIntroduction(const event::Introduction& introduction) {
+  if (!session_.session()) return;
+  const auto status = context_.peers.Introduce(introduction, *session_.session());
+  identities_.Forget();
+  if (status.ok()) return context_.control.AckIntroduction(introduction.request_id);
+  Error(status.code(), std::string(status.message()));
+  // A conversation with that name may be open, by its old key.
+  const std::string peer = requests_.PeerOf(introduction.request_id);
+  if (IdentityOf(peer) != "changed") return;
+  if (const auto identity = context_.peers.Identity(peer); identity.ok()) {
+    context_.out.Show(*identity);
+  }
 }
 
 void AppModel::OnAttached(const event::Attached& attached, Now now) {
@@ -357,7 +367,17 @@ void AppModel::TakeIntoView(const out::ChatOpen& opened) {
   focus_ = opened.peer;
 }
 
+// Beside a name stands what is known of its key. A conversation goes on by the key with which it
+// was approved, also when another one was offered since: that is to be seen.
+void AppModel::AddIdentity(Output& output) const {
+  if (auto* chat = std::get_if<out::Chat>(&output)) chat->identity = IdentityOf(chat->peer);
+  if (auto* offer = std::get_if<out::FileOffer>(&output)) offer->identity = IdentityOf(offer->peer);
+  auto* opened = std::get_if<out::ChatOpen>(&output);
+  if (opened && IdentityOf(opened->peer) == "changed") opened->identity = "changed";
+}
+
 void AppModel::OnPeerOutput(Output output, Now now) {
+  AddIdentity(output);
   if (const auto* opened = std::get_if<out::ChatOpen>(&output)) TakeIntoView(*opened);
   const auto* closed = std::get_if<out::ChatClosed>(&output);
   // Without a connection what is typed waits for him: it must reach nobody else.

@@ -10,6 +10,7 @@
 #include "peer-client/app/broadcast_progress.h"
 #include "peer-client/app/command_queue.h"
 #include "peer-client/app/doctor.h"
+#include "peer-client/app/identities.h"
 #include "peer-client/app/prompt_flow.h"
 #include "peer-client/app/refind.h"
 #include "peer-client/app/request_book.h"
@@ -66,6 +67,8 @@ class AppModel {
   std::string username() const;
   bool attached() const { return session_.attached(); }
   const std::string& focus() const { return focus_; }
+  // State of a peer's key, as in out::Identity; empty: never talked with.
+  std::string IdentityOf(const std::string& peer) const { return identities_.StateOf(peer); }
 
  private:
   void Enqueue(Command command, Now now);
@@ -78,6 +81,7 @@ class AppModel {
   void AskWherePeersAre(Now now);
   void RunLocal(const Command& command, Now now);
   void SetFocus(std::string peer);
+  void AddIdentity(Output& output) const;
   void TakeIntoView(const out::ChatOpen& opened);
 
   enum class Readiness { kWait, kRun, kRefuse };
@@ -88,6 +92,7 @@ class AppModel {
   bool RunRequest(const cmd::Request& request, Now now);
   void AnswerRequest(const Command& command, Now now);
   void OnPeerRequest(const event::PeerRequest& request, Now now);
+  void OnIntroduction(const event::Introduction& introduction);
   void SendAnswer(const std::string& request_id, RequestBook::Answer answer);
   void ShowOutcome(const std::string& request_id, std::string peer, std::string outcome);
   void AskWhatBecameOfRequests(Now now);
@@ -104,6 +109,7 @@ class AppModel {
   void FinishIfDone();
 
   AppContext context_;
+  mutable Identities identities_;  // A cache.
   SessionFlow session_;
   PromptFlow prompts_;
   RequestBook requests_;

@@ -68,6 +68,8 @@ struct PeerRequest {
   std::string reason;
   Duration expires_in{};
   bool automatic = false;  // Accepted at once: the user is on the list accept.auto.
+  // What is known of that name's key, as in Identity; it is not proven yet. Empty: nothing.
+  std::string identity = {};
 };
 struct RequestSent {
   std::string request_id;
@@ -98,6 +100,7 @@ struct Path {
   std::optional<Duration> rtt;  // Once measured.
   uint16_t chat_port = 0;       // Ours.
   std::vector<std::string> tried;
+  std::string identity = {};  // As in ChatOpen.
 };
 // Messages that nobody has confirmed yet, oldest first.
 struct Outbox {
@@ -134,6 +137,7 @@ struct Chat {
   std::string text;
   WallTime sent_at;
   bool replayed = false;
+  std::string identity = {};  // As in ChatOpen.
 };
 struct Receipt {
   std::string peer;
@@ -162,6 +166,7 @@ struct FileOffer {
   uint64_t size = 0;
   std::string sha256;  // Hex.
   bool replayed = false;
+  std::string identity = {};  // As in ChatOpen.
 };
 // How a file's transfer stands.
 struct Transfer {

@@ -74,7 +74,7 @@ bool RequestBook::AddOutgoing(const RequestInfo& request, Duration expires_in, M
 }
 
 bool RequestBook::Add(Entries& to, const std::string& id, Entry entry) {
-  if (std::find(closed_.begin(), closed_.end(), id) != closed_.end()) return false;
+  if (ClosedPeer(id) != nullptr) return false;
   if (const auto known = to.find(id); known != to.end()) {
     known->second.expires = entry.expires;
     known->second.doubtful = false;
@@ -113,10 +113,24 @@ std::vector<out::Requests::Entry> RequestBook::List(const Entries& entries, Mono
   return out;
 }
 
-bool RequestBook::Close(const std::string& request_id) {
+const std::string* RequestBook::ClosedPeer(const std::string& request_id) const {
+  const auto it = std::find_if(closed_.begin(), closed_.end(),
+                               [&](const auto& closed) { return closed.first == request_id; });
+  return it == closed_.end() ? nullptr : &it->second;
+}
+
+std::string RequestBook::PeerOf(const std::string& request_id) const {
+  for (const Entries* entries : {&incoming_, &outgoing_}) {
+    if (const auto it = entries->find(request_id); it != entries->end()) return it->second.peer;
+  }
+  const std::string* closed = ClosedPeer(request_id);
+  return closed == nullptr ? "" : *closed;
+}
+
+bool RequestBook::Close(const std::string& request_id, const std::string& peer) {
   Drop(request_id);
-  if (std::find(closed_.begin(), closed_.end(), request_id) != closed_.end()) return false;
-  closed_.push_back(request_id);
+  if (ClosedPeer(request_id) != nullptr) return false;
+  closed_.emplace_back(request_id, peer);
   if (closed_.size() > kMostClosed) closed_.pop_front();
   return true;
 }

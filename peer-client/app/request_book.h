@@ -35,11 +35,14 @@ class RequestBook {
   void NoteAnswer(const std::string& request_id, Answer answer);
   std::optional<Answer> AnswerOf(const std::string& request_id) const;
   // The request has its outcome. False: it had one before, and it was told.
-  bool Close(const std::string& request_id);
+  bool Close(const std::string& request_id, const std::string& peer);
   // It cannot be answered; an outcome may still come.
   void Drop(const std::string& request_id);
   // The session has ended.
   void DropAll();
+
+  // Whom an open one, or one of the last that had an outcome, is of; empty: not known.
+  std::string PeerOf(const std::string& request_id) const;
 
   // The channel is lost: what became of the open ones is not known.
   void DoubtAll();
@@ -78,12 +81,13 @@ class RequestBook {
     std::optional<Answer> answer = std::nullopt;
   };
   using Entries = std::map<std::string, Entry>;  // By request id.
+  const std::string* ClosedPeer(const std::string& request_id) const;
   bool Add(Entries& to, const std::string& id, Entry entry);
   static std::vector<out::Requests::Entry> List(const Entries& entries, MonoTime now);
 
   Entries incoming_;
   Entries outgoing_;
-  std::deque<std::string> closed_;  // The last ones that had an outcome.
+  std::deque<std::pair<std::string, std::string>> closed_;  // The last ones that had an outcome.
   std::vector<out::ActiveClient> active_;
   std::optional<MonoTime> list_at_;
   uint64_t next_order_ = 0;

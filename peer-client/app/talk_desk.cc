@@ -114,7 +114,13 @@ void TalkDesk::ShowPath(const cmd::Path& path) {
   if (peer.empty()) {
     return context_.out.Show(out::Error{"BAD_COMMAND", "usage: /path NAME", ""});
   }
-  ShowOrFail(context_.peers.Path(peer));
+  auto found = context_.peers.Path(peer);
+  if (found.ok()) {
+    if (auto known = context_.peers.Identity(found->peer); known.ok()) {
+      found->identity = known->state;
+    }
+  }
+  ShowOrFail(std::move(found));
 }
 
 void TalkDesk::SetBlocked(const cmd::Block& block) {

@@ -79,6 +79,7 @@ Json Render(const out::PeerRequest& o) {
   j["ip_address"] = o.ip_address;
   j["reason"] = o.reason;
   if (o.automatic) j["automatic"] = true;
+  if (!o.identity.empty()) j["identity"] = o.identity;
   return j;
 }
 Json Render(const out::RequestSent& o) {
@@ -117,6 +118,7 @@ Json Render(const out::Path& o) {
   if (o.rtt) j["rtt_ms"] = std::chrono::duration<double, std::milli>(*o.rtt).count();
   j["chat_port"] = o.chat_port;
   j["tried"] = o.tried;
+  if (!o.identity.empty()) j["identity"] = o.identity;
   return j;
 }
 Json Render(const out::Outbox& o) {
@@ -187,6 +189,7 @@ Json Render(const out::FileOffer& o) {
   j["size"] = o.size;
   j["sha256"] = o.sha256;
   if (o.replayed) j["replayed"] = true;
+  if (!o.identity.empty()) j["identity"] = o.identity;
   return j;
 }
 Json TransferFields(const out::Transfer& o) {

@@ -23,6 +23,8 @@ PlainStyle PlainFace::Style() const {
   if (model_ != nullptr) {
     style.me = model_->username();
     style.focus = model_->focus();
+    style.said = said_.StateOf(style.focus);
+    style.identity = style.focus.empty() ? "" : model_->IdentityOf(style.focus);
   }
   return style;
 }
@@ -37,6 +39,7 @@ bool PlainFace::IsNews(const Output& output) {
 }
 
 void PlainFace::Show(const Output& output) {
+  if (const auto* receipt = std::get_if<out::Receipt>(&output)) said_.OnReceipt(*receipt);
   if (IsNews(output)) terminal_.Print(ToPlainText(output, clock_.Wall(), Style()));
   if (const auto* prompt = std::get_if<out::Prompt>(&output)) {
     prompt_ = *prompt;

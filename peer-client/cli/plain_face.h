@@ -9,6 +9,7 @@
 
 #include "common/base/clock.h"
 #include "peer-client/app/app_model.h"
+#include "peer-client/cli/last_said.h"
 #include "peer-client/cli/plain_text.h"
 #include "peer-client/cli/terminal.h"
 
@@ -38,6 +39,7 @@ class PlainFace final : public OutputSink {
   const bool colour_;
   const AppModel* model_ = nullptr;
   std::optional<out::Prompt> prompt_;
+  LastSaid said_;
   std::string retry_told_;  // The reason that stands on the screen.
   std::string retry_count_;
   std::optional<MonoTime> retry_at_;  // The countdown before the cursor.

@@ -58,6 +58,19 @@ std::string StillMissing(const out::BroadcastStatus& status) {
   return text;
 }
 
+// What a name is marked with: nothing when it is verified, or nobody.
+std::string IdentityMark(absl::string_view state) {
+  if (state == "unverified") return "unverified";
+  if (state == "new-person") return "NEW PERSON";
+  return state == "changed" ? "KEY CHANGED" : "";
+}
+
+// " (unverified)", to stand behind a name.
+std::string Marked(absl::string_view state) {
+  const std::string mark = IdentityMark(state);
+  return mark.empty() ? "" : absl::StrCat(" (", mark, ")");
+}
+
 std::string LocalTime(WallTime t, const char* format) {
   const std::time_t seconds = static_cast<std::time_t>(ToMs(t) / 1000);
   std::tm local{};
@@ -175,9 +188,9 @@ struct Renderer {
   }
   std::string operator()(const out::PeerRequest& o) const {
     const std::string from = Line(o.from);
-    std::string text =
-        Info(absl::StrCat(Bold(from), " (", Line(o.ip_address), ") would like to talk with you",
-                          o.reason.empty() ? "." : ": ", Line(o.reason)));
+    std::string text = Info(absl::StrCat(Bold(from), Marked(o.identity), " (", Line(o.ip_address),
+                                         ") would like to talk with you",
+                                         o.reason.empty() ? "." : ": ", Line(o.reason)));
     if (o.automatic) {
       return text + Info(absl::StrCat(from, " is on your list accept.auto: accepted."));
     }
@@ -202,7 +215,10 @@ struct Renderer {
   }
   std::string operator()(const out::ChatOpen& o) const {
     const std::string peer = Line(o.peer);
-    if (o.reopened) return Info(absl::StrCat(peer, " is connected again (", Line(o.path), ")."));
+    if (o.reopened) {
+      return Info(
+          absl::StrCat(peer, Marked(o.identity), " is connected again (", Line(o.path), ")."));
+    }
     std::string text = Info(absl::StrCat(
         "Talking with ", Bold(peer), ", directly and encrypted end to end (", Line(o.path), ")."));
     if (o.identity == "verified") text += Info(absl::StrCat(peer, " is verified."));
@@ -214,6 +230,11 @@ struct Renderer {
           Problem(absl::StrCat("A new person: somebody else was ", peer,
                                " when you last talked. /verify ", peer, " shows how to be sure."));
     }
+    if (o.identity == "changed") {
+      text += Problem(absl::StrCat(
+          "Another key was shown for ", peer,
+          " since: this conversation goes on by the one you knew. /verify ", peer, " says more."));
+    }
     if (style.focus == o.peer) {
       absl::StrAppend(&text, "What you type now goes to ", peer,
                       ". /back returns to the menu, /list and /broadcast work too.\n");
@@ -223,7 +244,7 @@ struct Renderer {
     return text;
   }
   std::string operator()(const out::Path& o) const {
-    const std::string peer = Line(o.peer);
+    const std::string peer = absl::StrCat(Line(o.peer), Marked(o.identity));
     std::string text =
         o.open ? Info(absl::StrCat(peer, ": connected, ", Line(o.path), ", round trip ",
                                    o.rtt ? Milliseconds(*o.rtt) : "not measured yet", "."))
@@ -264,10 +285,12 @@ struct Renderer {
     return text;
   }
   std::string operator()(const out::Chat& o) const {
-    return absl::StrCat(Clock(o.sent_at), " <", Bold(Line(o.peer)), "> ", RenderUntrusted(o.text),
-                        "\n");
+    return absl::StrCat(Clock(o.sent_at), " <", Bold(Line(o.peer)),
+                        // Said with every line it would be noise, unless something is wrong.
+                        o.identity == "changed" ? Marked(o.identity) : "", "> ",
+                        RenderUntrusted(o.text), "\n");
   }
-  // The typed line stands on the screen; only its loss would be news.
+  // The typed line stands on the screen; how far the last one got stands in the prompt.
   std::string operator()(const out::Receipt&) const { return ""; }
   std::string operator()(const out::ChatClosed& o) const {
     if (!o.for_good) {
@@ -283,8 +306,8 @@ struct Renderer {
   }
   std::string operator()(const out::FileOffer& o) const {
     const std::string id = Line(o.id.substr(0, 8));
-    return Info(absl::StrCat(Bold(Line(o.peer)), " offers the file ", Bold(Line(o.name)), ", ",
-                             Size(o.size), ".")) +
+    return Info(absl::StrCat(Bold(Line(o.peer)), Marked(o.identity), " offers the file ",
+                             Bold(Line(o.name)), ", ", Size(o.size), ".")) +
            absl::StrCat("/accept-file ", id, " or /decline-file ", id, "\n");
   }
   std::string operator()(const out::Transfer& o) const {
@@ -473,7 +496,12 @@ std::string PromptText(const out::Prompt& prompt) {
 std::string IdlePrompt(const PlainStyle& style) {
   if (style.me.empty()) return "> ";
   if (style.focus.empty()) return absl::StrCat(Line(style.me), "> ");
-  return absl::StrCat(Line(style.me), " -> ", Line(style.focus), "> ");
+  std::vector<std::string> marks;
+  if (const std::string mark = IdentityMark(style.identity); !mark.empty()) marks.push_back(mark);
+  if (!style.said.empty()) marks.push_back(style.said);
+  return absl::StrCat(Line(style.me), " -> ", Line(style.focus),
+                      marks.empty() ? "" : absl::StrCat(" (", absl::StrJoin(marks, ", "), ")"),
+                      "> ");
 }
 
 }  // namespace p2p::client

@@ -13,6 +13,8 @@ struct PlainStyle {
   std::string server;      // "host:port", for messages.
   std::string me;          // Username; empty when not logged in.
   std::string focus;       // The conversation in view.
+  std::string identity;    // State of that peer's key, as in out::Identity.
+  std::string said;        // How far the last message to that peer got: waiting, delivered, read.
   bool countdown = false;  // The face shows remaining seconds itself.
 };
 
@@ -23,7 +25,8 @@ std::string ToPlainText(const Output& output, WallTime now, const PlainStyle& st
 std::string PromptText(const out::Prompt& prompt);
 bool IsSecret(PromptField field);
 
-// What stands before the cursor otherwise: "> ", "alice> ", "alice -> bob> ".
+// What stands before the cursor otherwise: "> ", "alice> ", "alice -> bob> ",
+// "alice -> bob (unverified, read)> ".
 std::string IdlePrompt(const PlainStyle& style);
 
 }  // namespace p2p::client

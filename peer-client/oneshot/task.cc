@@ -152,7 +152,8 @@ void Task::OnEvent(const Json& event, MonoTime now) {
   if ((name == "signed_up" && spec_.verb == Verb::kSignup) ||
       (name == "logged_out" && spec_.verb == Verb::kLogout) ||
       (name == "active" && spec_.verb == Verb::kList) ||
-      (name == "identity" && spec_.verb == Verb::kVerify) ||
+      (name == "identity" && spec_.verb == Verb::kVerify &&
+       Key(Text(event, "peer")) == Key(spec_.name)) ||
       (name == "broadcast_sent" && spec_.verb == Verb::kBroadcast && !spec_.goal) ||
       (name == "broadcast_status" &&
        (spec_.verb == Verb::kBroadcastStatus || spec_.verb == Verb::kBroadcastRevoke))) {

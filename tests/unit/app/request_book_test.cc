@@ -30,7 +30,9 @@ TEST(RequestBookTest, ExpiredAndClosedRequestsAreNotFound) {
   EXPECT_TRUE(book.AnyIncoming(kNow));
   EXPECT_FALSE(book.AnyIncoming(kNow + 60s));
   EXPECT_TRUE(absl::IsNotFound(book.FindIncoming("bob", kNow + 60s).status()));
-  book.Close("aaaa1111");
+  EXPECT_TRUE(book.Close("aaaa1111", "bob"));
+  EXPECT_FALSE(book.Close("aaaa1111", "bob"));
+  EXPECT_EQ(book.PeerOf("aaaa1111"), "bob");
   EXPECT_FALSE(book.AnyIncoming(kNow));
 }
 

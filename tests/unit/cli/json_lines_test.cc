@@ -46,6 +46,17 @@ TEST(JsonLinesTest, EventsHaveTheFieldsOfTheContractAndNoOthersThatMatter) {
   const json chat = Line(out::Chat{"bob", "id", "hi", kAt, false});
   EXPECT_EQ(chat["sent_at"], at);
   EXPECT_FALSE(chat.contains("replayed"));
+  out::PeerRequest request{"r", "bob", "10.0.0.7", "", 60s};
+  out::FileOffer offer{"bob", "f", "n", 1, "00", false};
+  out::Path path{"bob", false, "", std::nullopt, 1, {}};
+  EXPECT_FALSE(Line(request).contains("identity"));
+  EXPECT_FALSE(Line(offer).contains("identity"));
+  EXPECT_FALSE(Line(path).contains("identity"));
+  request.identity = offer.identity = path.identity = "changed";
+  EXPECT_EQ(Line(request)["identity"], "changed");
+  EXPECT_EQ(Line(offer)["identity"], "changed");
+  EXPECT_EQ(Line(path)["identity"], "changed");
+  EXPECT_EQ(Line(out::ChatOpen{"bob", "p", true, "verified"})["identity"], "verified");
   EXPECT_EQ(Line(out::ChatClosed{"bob", "bye", true})["for_good"], true);
   EXPECT_EQ(Line(out::ChatClosed{"bob", "broke", false})["for_good"], false);
   EXPECT_EQ(Line(out::Broadcast{"b", "", kAt, kAt, "x", "udp", true})["replayed"], true);

@@ -1,8 +1,9 @@
-#include "peer-client/cli/plain_text.h"
 
 #include <gmock/gmock.h>
 
 #include "absl/strings/str_cat.h"
+#include "peer-client/cli/last_said.h"
+#include "peer-client/cli/plain_text.h"
 
 namespace p2p::client {
 namespace {
@@ -134,6 +135,78 @@ TEST(PlainTextTest, ALostConnectionIsNoEndAndSaysWhatBecomesOfWhatIsTyped) {
   EXPECT_THAT(Shown(lost), Not(HasSubstr("What you type")));
   EXPECT_THAT(Shown(out::ChatClosed{"bob", "the peer hung up", true}, chatting),
               HasSubstr("The conversation with bob was closed: The peer hung up."));
+}
+
+TEST(PlainTextTest, TheStateOfAKeyStandsBesideTheName) {
+  const auto request = [](const char* state) {
+    return Shown(out::PeerRequest{"r", "bob", "10.0.0.7", "", 60s, false, state});
+  };
+  EXPECT_THAT(request("changed"), HasSubstr("bob (KEY CHANGED) (10.0.0.7) would like"));
+  EXPECT_THAT(request("verified"), HasSubstr("bob (10.0.0.7) would like")) << "not proven yet";
+  EXPECT_THAT(request(""), HasSubstr("bob (10.0.0.7) would like"));
+  const auto again = [](const char* state) {
+    return Shown(out::ChatOpen{"bob", "dialled", true, state});
+  };
+  EXPECT_THAT(again("verified"), HasSubstr("bob is connected again"));
+  EXPECT_THAT(again("unverified"), HasSubstr("bob (unverified) is connected again"));
+  EXPECT_THAT(again("changed"), HasSubstr("bob (KEY CHANGED) is connected again"));
+  EXPECT_THAT(Shown(out::ChatOpen{"bob", "dialled", false, "changed"}),
+              HasSubstr("Another key was shown for bob"));
+  EXPECT_THAT(Shown(out::Path{"bob", true, "dialled", {}, 1, {}, "new-person"}),
+              HasSubstr("bob (NEW PERSON): connected"));
+  EXPECT_THAT(Shown(out::FileOffer{"bob", "f", "n", 1, "00", false, "unverified"}),
+              HasSubstr("bob (unverified) offers the file"));
+  // A mark in every line is for what is wrong.
+  EXPECT_THAT(Shown(out::Chat{"bob", "id", "hi", kNow, false, "unverified"}),
+              HasSubstr(" <bob> hi"));
+  EXPECT_THAT(Shown(out::Chat{"bob", "id", "hi", kNow, false, "changed"}),
+              HasSubstr(" <bob (KEY CHANGED)> hi"));
+}
+
+TEST(PlainTextTest, ThePromptSaysWhoItIsAndHowFarTheLastLineGot) {
+  PlainStyle style;
+  style.me = "alice";
+  style.focus = "bob";
+  style.identity = "verified";
+  EXPECT_EQ(IdlePrompt(style), "alice -> bob> ");
+  style.said = "read";
+  EXPECT_EQ(IdlePrompt(style), "alice -> bob (read)> ");
+  style.identity = "unverified";
+  EXPECT_EQ(IdlePrompt(style), "alice -> bob (unverified, read)> ");
+  style.identity = "changed";
+  style.said.clear();
+  EXPECT_EQ(IdlePrompt(style), "alice -> bob (KEY CHANGED)> ");
+}
+
+TEST(LastSaidTest, TellsHowFarTheLastMessageGotAndNeverGoesBack) {
+  LastSaid said;
+  EXPECT_EQ(said.StateOf("bob"), "");
+  said.OnReceipt({"bob", "m1", "queued"});
+  EXPECT_EQ(said.StateOf("Bob"), "waiting");
+  said.OnReceipt({"bob", "m2", "queued"});
+  said.OnReceipt({"bob", "m1", "read"});
+  EXPECT_EQ(said.StateOf("bob"), "waiting") << "of an earlier one";
+  said.OnReceipt({"bob", "m2", "read"});
+  said.OnReceipt({"bob", "m2", "delivered"});
+  EXPECT_EQ(said.StateOf("bob"), "read");
+  EXPECT_EQ(said.StateOf("carol"), "");
+  said.OnReceipt({"carol", "of-yesterday", "read"});
+  EXPECT_EQ(said.StateOf("carol"), "");
+}
+
+TEST(PlainTextTest, HelpNamesEveryTypedCommand) {
+  const std::string help = Shown(out::Help{});
+  for (const char* name :
+       {"/list",        "/broadcast",    "/status",      "/revoke",     "/request",
+        "/approve",     "/deny",         "/accept",      "/cancel",     "/requests",
+        "/block",       "/unblock",      "/blocked",     "/msg",        "/chat",
+        "/back",        "/hangup",       "/path",        "/outbox",     "/sendfile",
+        "/accept-file", "/decline-file", "/cancel-file", "/pause-file", "/resume-file",
+        "/files",       "/history",      "/search",      "/export",     "/verify",
+        "/trust",       "/login",        "/signup",      "/logout",     "/doctor",
+        "/penalties",   "/quit"}) {
+    EXPECT_THAT(help, HasSubstr(name));
+  }
 }
 
 TEST(PlainTextTest, PasswordsAreSecretAndNothingElse) {
