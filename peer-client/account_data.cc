@@ -386,6 +386,16 @@ void AccountData::OnBroadcast(const BroadcastMessage& message) {
   if (shown && broadcasts_) broadcasts_->MarkShown(message.id);
 }
 
+void AccountData::MarkShown(const std::string& peer, const std::string& id) {
+  if (peer.empty()) {
+    const auto broadcast = BroadcastId::FromHex(id);
+    if (broadcasts_ && broadcast) broadcasts_->MarkShown(*broadcast);
+  } else {
+    const auto message = MessageId::FromHex(id);
+    if (chats_ && message) chats_->MarkShown(peer, *message);
+  }
+}
+
 void AccountData::OnUdpState(UdpState state) {
   udp_ = PathOf(state);
   if (state == UdpState::kUnusable) {

@@ -42,6 +42,8 @@ class AccountData final : public PeerPort,
               const Clock& clock, Random& random, Hooks hooks);
   ~AccountData() override;
   void Close();  // All connections and files; before the loop ends.
+  // What `show` did not know yet: now its reader has this message or (no peer) broadcast.
+  void MarkShown(const std::string& peer, const std::string& id);
 
   absl::StatusOr<uint16_t> Open(const Session& session) override;
   PeerOffer MakeOffer(Duration limit) override;

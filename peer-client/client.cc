@@ -1,5 +1,6 @@
 #include "peer-client/client.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -8,8 +9,8 @@
 #include <asio/post.hpp>
 #include <asio/signal_set.hpp>
 #include <asio/steady_timer.hpp>
-#include <cstdio>
 #include <cstdlib>
+#include <deque>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -19,9 +20,11 @@
 #include "common/net/address.h"
 #include "peer-client/account_data.h"
 #include "peer-client/app/app_model.h"
+#include "peer-client/cli/fd_pump.h"
 #include "peer-client/cli/json_lines.h"
+#include "peer-client/cli/line_splitter.h"
+#include "peer-client/cli/output_queue.h"
 #include "peer-client/cli/plain_face.h"
-#include "peer-client/cli/stdin_pump.h"
 #include "peer-client/cli/terminal.h"
 #include "peer-client/control/control_client.h"
 #include "peer-client/face_mux.h"
@@ -34,7 +37,7 @@ constexpr char kClientVersion[] = "peer-client 0.1";
 constexpr auto kCloseGrace = std::chrono::milliseconds(500);
 
 void Diagnose(absl::string_view text) {
-  if (!text.empty()) std::fprintf(stderr, "peer-client: %s\n", std::string(text).c_str());
+  if (!text.empty()) WriteDiagnostic(absl::StrCat("peer-client: ", text));
 }
 
 // A one-shot's task between the model's output and its orders.
@@ -49,7 +52,6 @@ class TaskFace final : public OutputSink {
   void Show(const Output& output) override {
     const auto line = ToJsonLine(output, clock_.Wall());
     if (line) task_.OnEvent(nlohmann::ordered_json::parse(*line), clock_.Mono());
-    if (report_.broken()) task_.OnBroken("nobody reads the output");
   }
   bool shows_events() const { return report_.shows_events(); }
   bool fresh() const { return fresh_; }    // The saved session is not used.
@@ -66,26 +68,26 @@ class TaskFace final : public OutputSink {
 // Events on standard output, diagnostics on standard error.
 class JsonFace final : public OutputSink {
  public:
-  explicit JsonFace(const Clock& clock) : clock_(clock) {}
+  JsonFace(const Clock& clock, OutputQueue& output) : clock_(clock), output_(output) {}
   void Show(const Output& output) override {
     const auto line = ToJsonLine(output, clock_.Wall());
     if (!line) return Diagnose(DiagnosticText(output));
-    if (!WriteStdout(absl::StrCat(*line, "\n"))) broken_ = true;
+    output_.Write(absl::StrCat(*line, "\n"));
   }
-  bool broken() const { return broken_; }
 
  private:
   const Clock& clock_;
-  bool broken_ = false;  // Nobody reads the events any more.
+  OutputQueue& output_;
 };
 
 class Client final : public ControlEvents, public StatePort {
  public:
   Client(const ClientOptions& options, DataDirectory& directory, const Clock& clock, Random& random,
-         std::unique_ptr<TaskFace> task_face)
+         OutputQueue& queue, std::unique_ptr<TaskFace> task_face)
       : options_(options),
         directory_(directory),
         clock_(clock),
+        output_(queue),
         endpoint_(EndpointText(options.host, options.port)),
         work_(loop_.get_executor()),
         timer_(loop_),
@@ -129,9 +131,10 @@ class Client final : public ControlEvents, public StatePort {
                                               *this, *mux_, *random_, app_options_});
     if (plain_face_) plain_face_->SetModel(*model_);
     WatchSignals();
+    output_.Start(loop_, [this] { OnOutputChange(); });
     mux_->SetModel(*model_);
     if (!task_face_) {
-      auto pump = StdinPump::Start(loop_, STDIN_FILENO, [this] { return ReadInput(); });
+      auto pump = FdPump::Start(loop_, STDIN_FILENO, POLLIN, [this] { return ReadInput(); });
       if (!pump.ok()) return Refuse(pump.status());
       pump_ = std::move(*pump);
     } else {
@@ -148,6 +151,7 @@ class Client final : public ControlEvents, public StatePort {
   // Nothing of the library's is called back after this.
   ~Client() override {
     pump_.reset();
+    output_.Stop();
     control_.reset();
     account_.reset();
   }
@@ -164,11 +168,22 @@ class Client final : public ControlEvents, public StatePort {
   template <class F>
   void Turn(F f) {
     f(ReadClocks());
+    if (!output_.ok() && !exit_code_ && EndUnread()) return;
     if (task_face_ && !exit_code_ && RunTask()) return;
-    if (json_face_ && json_face_->broken() && !exit_code_) return End(ExitCode::kError);
     if (model_->exit_code() && !exit_code_) return End(*model_->exit_code());
     if (plain_face_) plain_face_->Refresh();
     ArmTimer();
+  }
+
+  // False: the task says it, and ends.
+  bool EndUnread() {
+    if (task_face_) {
+      task_face_->task().OnBroken(std::string(output_.status().message()));
+      return false;
+    }
+    Diagnose(output_.status().message());
+    End(ExitCode::kError);
+    return true;
   }
 
   // Runs what the task ordered; true when it has ended.
@@ -222,7 +237,7 @@ class Client final : public ControlEvents, public StatePort {
   void MakeFace() {
     if (task_face_) return;
     if (options_.jsonl) {
-      json_face_ = std::make_unique<JsonFace>(clock_);
+      json_face_ = std::make_unique<JsonFace>(clock_, output_);
       return;
     }
     Terminal::Callbacks callbacks;
@@ -231,8 +246,8 @@ class Client final : public ControlEvents, public StatePort {
     };
     callbacks.on_end = [this] { OnInputEnd(); };
     const bool terminal = ::isatty(STDIN_FILENO) == 1 && ::isatty(STDOUT_FILENO) == 1;
-    terminal_ =
-        terminal ? MakeEditTerminal(std::move(callbacks)) : MakePipeTerminal(std::move(callbacks));
+    terminal_ = terminal ? MakeEditTerminal(output_, std::move(callbacks))
+                         : MakePipeTerminal(output_, std::move(callbacks));
     const bool colour = terminal && std::getenv("NO_COLOR") == nullptr;
     plain_face_ = std::make_unique<PlainFace>(loop_, clock_, *terminal_, endpoint_, colour);
   }
@@ -273,6 +288,7 @@ class Client final : public ControlEvents, public StatePort {
   void WatchSignals() {
     signals_.async_wait([this](asio::error_code error, int) {
       if (error) return;
+      hurried_ = true;
       if (task_face_) task_face_->task().OnSignal();
       End(task_face_ ? task_face_->task().exit_code().value_or(ExitCode::kError) : ExitCode::kOk);
     });
@@ -336,12 +352,34 @@ class Client final : public ControlEvents, public StatePort {
     account_->Close();
     close_timer_.expires_after(kCloseGrace);
     close_timer_.async_wait([this](asio::error_code error) {
-      if (!error) loop_.stop();
+      if (error) return;
+      if (hurried_) loop_.stop();  // Whoever sent a signal does not wait for a reader.
+      closed_ = true;
+      LeaveIfDone();
     });
     signals_.async_wait([this](asio::error_code error, int) {
       if (!error) loop_.stop();
     });
-    control_->CloseChannel([this] { loop_.stop(); });
+    control_->CloseChannel([this] {
+      closed_ = true;
+      LeaveIfDone();
+    });
+  }
+
+  // What was said last is written out first, however slowly it is read.
+  void LeaveIfDone() {
+    if (closed_ && (output_.idle() || !output_.ok())) loop_.stop();
+  }
+
+  void OnOutputChange() {
+    while (!shown_later_.empty() && shown_later_.front().at <= output_.written()) {
+      const ShownLater item = std::move(shown_later_.front());
+      shown_later_.pop_front();
+      account_->MarkShown(item.peer, item.id);
+    }
+    if (terminal_ && output_.idle() && output_.ok()) terminal_->OnWritten();
+    if (exit_code_) return LeaveIfDone();
+    if (!output_.ok()) Turn([](Now) {});
   }
 
   // From the server -----------------------------------------------------------------------------
@@ -405,8 +443,11 @@ class Client final : public ControlEvents, public StatePort {
     return peer->ip;
   }
 
-  // From conversations and broadcasts; may come from inside a turn.
+  // From conversations and broadcasts; may come from inside a turn. True: its reader has it.
   bool ShowFromPeers(Output output) {
+    ShownLater item;
+    if (const auto* chat = std::get_if<out::Chat>(&output)) item = {0, chat->peer, chat->id};
+    if (const auto* broadcast = std::get_if<out::Broadcast>(&output)) item.id = broadcast->id;
     if (!model_) {
       face().Show(output);
     } else {
@@ -416,7 +457,11 @@ class Client final : public ControlEvents, public StatePort {
     }
     if (plain_face_) plain_face_->Refresh();
     if (task_face_ && !exit_code_) WakeModel();
-    return !task_face_ || task_face_->shows_events();
+    if (!output_.ok() || (task_face_ && !task_face_->shows_events())) return false;
+    if (output_.idle()) return true;
+    item.at = output_.accepted();
+    if (!item.id.empty()) shown_later_.push_back(std::move(item));
+    return false;
   }
 
   // What came outside a turn may have given the task or the model something to do.
@@ -476,9 +521,17 @@ class Client final : public ControlEvents, public StatePort {
     return directory_.SaveSession(fingerprint_, *last_session_);
   }
 
+  // A message or (no peer) a broadcast that counts as shown when so much of the output is written.
+  struct ShownLater {
+    uint64_t at = 0;
+    std::string peer;
+    std::string id;
+  };
+
   const ClientOptions& options_;
   DataDirectory& directory_;
   const Clock& clock_;
+  OutputQueue& output_;
   const std::string endpoint_;
   asio::io_context loop_{1};  // One thread runs it.
   asio::executor_work_guard<asio::io_context::executor_type> work_;
@@ -500,23 +553,30 @@ class Client final : public ControlEvents, public StatePort {
   std::unique_ptr<AccountData> account_;
   std::unique_ptr<ControlClient> control_;
   std::unique_ptr<AppModel> model_;
-  std::unique_ptr<StdinPump> pump_;
+  std::unique_ptr<FdPump> pump_;
   LineSplitter lines_;
+  std::deque<ShownLater> shown_later_;  // Each is a part of what the output queue bounds.
   std::optional<ExitCode> exit_code_;
+  bool hurried_ = false;  // By a signal.
+  bool closed_ = false;   // The server knows.
 };
 
 }  // namespace
 
 ExitCode RunClient(const ClientOptions& options, DataDirectory& directory, const Clock& clock,
                    Random& random) {
-  return Client(options, directory, clock, random, nullptr).Run();
+  OutputQueue output(STDOUT_FILENO);
+  const ExitCode code = Client(options, directory, clock, random, output, nullptr).Run();
+  if (output.ok() || code != ExitCode::kOk) return code;
+  Diagnose(output.status().message());
+  return ExitCode::kError;
 }
 
 ExitCode RunOneShotClient(const ClientOptions& options, DataDirectory& directory,
                           const Clock& clock, Random& random, oneshot::TaskSpec spec,
                           oneshot::Report& report) {
   auto face = std::make_unique<TaskFace>(clock, std::move(spec), report);
-  return Client(options, directory, clock, random, std::move(face)).Run();
+  return Client(options, directory, clock, random, report.output(), std::move(face)).Run();
 }
 
 }  // namespace p2p::client

@@ -1,6 +1,7 @@
 #include "peer-client/run_oneshot.h"
 
-#include <cstdio>
+#include <unistd.h>
+
 #include <thread>
 #include <tuple>
 
@@ -23,7 +24,7 @@ constexpr Duration kTurnComes = 120s;
 constexpr auto kLookAgain = std::chrono::milliseconds(50);
 
 void Complain(absl::string_view text) {
-  std::fprintf(stderr, "peer-client: %s\n", RenderUntrusted(text, TextKind::kLine).c_str());
+  WriteDiagnostic(absl::StrCat("peer-client: ", RenderUntrusted(text, TextKind::kLine)));
 }
 
 // HOST, HOST:PORT, [V6]:PORT or a bare IPv6 address.
@@ -126,8 +127,13 @@ ExitCode RunOneShot(int argc, char** argv) {
     Complain(spec.status().message());
     return ExitCode::kUsage;
   }
-  oneshot::Report report(*oneshot::ParseOutputForm(shot.form), *verb == oneshot::Verb::kWatch);
-  return Execute(*std::move(options), *std::move(spec), report);
+  OutputQueue output(STDOUT_FILENO);
+  oneshot::Report report(*oneshot::ParseOutputForm(shot.form), *verb == oneshot::Verb::kWatch,
+                         output);
+  const ExitCode code = Execute(*std::move(options), *std::move(spec), report);
+  if (output.ok() || code != ExitCode::kOk) return code;
+  Complain(output.status().message());  // Known only after the task had done its work.
+  return ExitCode::kError;
 }
 
 }  // namespace p2p::client

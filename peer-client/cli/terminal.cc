@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <clocale>
+#include <cstdio>
 #include <cstdlib>
 #include <utility>
 
@@ -16,7 +17,7 @@
 #include "common/base/check.h"
 #include "common/base/secret.h"
 #include "common/base/text.h"
-#include "peer-client/cli/stdin_pump.h"
+#include "peer-client/cli/line_splitter.h"
 
 namespace p2p::client {
 namespace {
@@ -66,11 +67,12 @@ bool ReadLines(LineSplitter& lines, const std::function<void(absl::string_view)>
 
 class PipeTerminal final : public Terminal {
  public:
-  explicit PipeTerminal(Callbacks callbacks) : callbacks_(std::move(callbacks)) {}
-  void Print(absl::string_view text) override { WriteStdout(text); }
+  PipeTerminal(OutputQueue& output, Callbacks callbacks)
+      : output_(output), callbacks_(std::move(callbacks)) {}
+  void Print(absl::string_view text) override { output_.Write(text); }
   void SetPrompt(const std::string& prompt, bool secret, bool question) override {
     if (!secret) no_echo_.reset();
-    if (question) WriteStdout(absl::StrCat(prompt, "\n"));
+    if (question) output_.Write(absl::StrCat(prompt, "\n"));
     if (secret && no_echo_ == nullptr && ::isatty(STDIN_FILENO) == 1) {
       no_echo_ = std::make_unique<NoEcho>();
     }
@@ -83,6 +85,7 @@ class PipeTerminal final : public Terminal {
   bool interactive() const override { return false; }
 
  private:
+  OutputQueue& output_;
   const Callbacks callbacks_;
   LineSplitter lines_;
   std::unique_ptr<NoEcho> no_echo_;
@@ -90,9 +93,15 @@ class PipeTerminal final : public Terminal {
 
 class EditTerminal final : public Terminal {
  public:
-  explicit EditTerminal(Callbacks callbacks) : callbacks_(std::move(callbacks)) {
+  EditTerminal(OutputQueue& output, Callbacks callbacks)
+      : output_(output), callbacks_(std::move(callbacks)) {
     P2P_CHECK(active_ == nullptr);
     active_ = this;
+    // What libedit writes must not block either. What a stopped terminal does not take of it is
+    // lost, and redrawn when all that waits is written.
+    const int fd = ::dup(output.fd());
+    if (fd >= 0) stream_ = ::fdopen(fd, "w");
+    if (stream_ != nullptr) rl_outstream = stream_;
     // Non-ASCII input needs a UTF-8 locale; many minimal systems set none.
     const char* locale = std::setlocale(LC_CTYPE, "");
     if (locale == nullptr || MB_CUR_MAX < 2) std::setlocale(LC_CTYPE, "C.UTF-8");
@@ -103,19 +112,19 @@ class EditTerminal final : public Terminal {
   ~EditTerminal() override {
     no_echo_.reset();
     if (installed_) rl_callback_handler_remove();
-    WriteStdout(kClearLine);
+    output_.Write(kClearLine);
     active_ = nullptr;
   }
 
   void Print(absl::string_view text) override {
     if (text.empty()) return;
-    WriteStdout(absl::StrCat(EraseInput(), text));
+    output_.Write(absl::StrCat(Erased(), text));
     Redraw();
   }
 
   void SetPrompt(const std::string& prompt, bool secret, bool) override {
     if (prompt == prompt_ && secret == (no_echo_ != nullptr)) return;
-    WriteStdout(EraseInput());
+    output_.Write(Erased());
     prompt_ = prompt;
     if (secret && no_echo_ == nullptr) {
       Remove();
@@ -125,7 +134,7 @@ class EditTerminal final : public Terminal {
       Install();
     }
     if (installed_) rl_set_prompt(prompt_.c_str());
-    WriteStdout(kClearLine);  // Installing has shown a prompt already.
+    if (output_.idle()) output_.Write(kClearLine);  // Installing has shown a prompt already.
     Redraw();
   }
 
@@ -151,6 +160,10 @@ class EditTerminal final : public Terminal {
 
   void OnResize() override {
     if (installed_) rl_resize_terminal();
+  }
+  void OnWritten() override {
+    std::clearerr(rl_outstream);
+    if (!input_shown_) Redraw();
   }
   bool interactive() const override { return true; }
 
@@ -193,21 +206,28 @@ class EditTerminal final : public Terminal {
     return rows == 0 ? absl::StrCat(kClearLine, "\033[J")
                      : absl::StrCat("\r\033[", rows, "A\033[J");
   }
+  // Below what was printed; later when that is not on the screen yet.
   void Redraw() {
+    input_shown_ = output_.idle();
+    if (!input_shown_) return;
     if (installed_) {
       rl_forced_update_display();
     } else {
-      WriteStdout(prompt_);
+      output_.Write(prompt_);
     }
   }
+  std::string Erased() const { return input_shown_ ? EraseInput() : ""; }
 
   static EditTerminal* active_;
+  OutputQueue& output_;
   const Callbacks callbacks_;
+  std::FILE* stream_ = nullptr;  // libedit's, for as long as the process runs.
   std::string prompt_ = "> ";
   std::string line_;
   LineSplitter secret_lines_;
   std::unique_ptr<NoEcho> no_echo_;
   bool installed_ = false;
+  bool input_shown_ = true;
   bool got_line_ = false;
   bool ended_ = false;
   bool end_told_ = false;
@@ -216,27 +236,12 @@ EditTerminal* EditTerminal::active_ = nullptr;
 
 }  // namespace
 
-std::unique_ptr<Terminal> MakeEditTerminal(Terminal::Callbacks callbacks) {
-  return std::make_unique<EditTerminal>(std::move(callbacks));
+std::unique_ptr<Terminal> MakeEditTerminal(OutputQueue& output, Terminal::Callbacks callbacks) {
+  return std::make_unique<EditTerminal>(output, std::move(callbacks));
 }
 
-std::unique_ptr<Terminal> MakePipeTerminal(Terminal::Callbacks callbacks) {
-  return std::make_unique<PipeTerminal>(std::move(callbacks));
-}
-
-bool WriteStdout(absl::string_view text) {
-  while (!text.empty()) {
-    const ssize_t n = ::write(STDOUT_FILENO, text.data(), text.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0 && errno == EAGAIN) {  // A shared, non-blocking terminal.
-      pollfd p{STDOUT_FILENO, POLLOUT, 0};
-      ::poll(&p, 1, -1);
-      continue;
-    }
-    if (n < 0) return false;
-    text.remove_prefix(static_cast<size_t>(n));
-  }
-  return true;
+std::unique_ptr<Terminal> MakePipeTerminal(OutputQueue& output, Terminal::Callbacks callbacks) {
+  return std::make_unique<PipeTerminal>(output, std::move(callbacks));
 }
 
 }  // namespace p2p::client

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
+#include "peer-client/cli/output_queue.h"
 
 namespace p2p::client {
 
@@ -25,17 +26,16 @@ class Terminal {
   // Reads what is there without waiting; false at the end of input.
   virtual bool OnReadable() = 0;
   virtual void OnResize() {}
+  // All that waited was written.
+  virtual void OnWritten() {}
   virtual bool interactive() const = 0;
 };
 
 // Line editing with libedit on standard input and output, both terminals. One at a time: libedit's
-// state is global. Restores the terminal when destroyed.
-std::unique_ptr<Terminal> MakeEditTerminal(Terminal::Callbacks callbacks);
+// state is global. Restores the terminal when destroyed. `output` outlives it.
+std::unique_ptr<Terminal> MakeEditTerminal(OutputQueue& output, Terminal::Callbacks callbacks);
 
 // Plain lines. If standard input is a terminal all the same, passwords are not echoed.
-std::unique_ptr<Terminal> MakePipeTerminal(Terminal::Callbacks callbacks);
-
-// Writes all of `text` to standard output; false when nobody reads it any more.
-bool WriteStdout(absl::string_view text);
+std::unique_ptr<Terminal> MakePipeTerminal(OutputQueue& output, Terminal::Callbacks callbacks);
 
 }  // namespace p2p::client

@@ -14,7 +14,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "peer-client/cli/stdin_pump.h"
+#include "peer-client/cli/line_splitter.h"
 #include "peer-client/oneshot/command_json.h"
 
 namespace p2p::client::oneshot {
@@ -34,9 +34,13 @@ class Runner {
         timer_(loop_),
         signals_(loop_, SIGINT, SIGTERM, SIGHUP) {}
 
+  ~Runner() { report_.output().Stop(); }
+
   ExitCode Run() {
+    report_.output().Start(loop_, [this] { After(); });
     signals_.async_wait([this](asio::error_code error, int) {
       if (error) return;
+      interrupted_ = true;
       task_.OnSignal();
       After();
     });
@@ -46,6 +50,8 @@ class Runner {
     loop_.run();
     return task_.exit_code().value_or(ExitCode::kError);
   }
+  Runner(const Runner&) = delete;
+  Runner& operator=(const Runner&) = delete;
 
  private:
   void Read() {
@@ -80,8 +86,12 @@ class Runner {
   // What the task wants after every step.
   void After() {
     for (const Command& command : task_.TakeCommands()) Send(ToJsonCommand(command));
-    if (report_.broken()) task_.OnBroken("nobody reads the output");
-    if (task_.exit_code()) return loop_.stop();
+    const OutputQueue& output = report_.output();
+    if (!output.ok()) task_.OnBroken(std::string(output.status().message()));
+    if (task_.exit_code()) {
+      if (output.idle() || !output.ok() || interrupted_) loop_.stop();
+      return;
+    }
     const auto next = task_.NextDeadline();
     if (!next) return;
     timer_.expires_after(std::chrono::duration_cast<std::chrono::steady_clock::duration>(
@@ -119,6 +129,7 @@ class Runner {
   std::array<char, 16384> buffer_;
   LineSplitter lines_;
   std::deque<SecretText> waiting_;
+  bool interrupted_ = false;
 };
 
 }  // namespace

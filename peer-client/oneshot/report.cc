@@ -1,11 +1,9 @@
 #include "peer-client/oneshot/report.h"
 
-#include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/text.h"
-#include "peer-client/cli/terminal.h"
 #include "peer-client/oneshot/result_text.h"
 
 namespace p2p::client::oneshot {
@@ -26,29 +24,25 @@ std::optional<OutputForm> ParseOutputForm(absl::string_view text) {
   return std::nullopt;
 }
 
-void Report::Write(absl::string_view text) {
-  if (!text.empty() && !WriteStdout(text)) broken_ = true;
-}
-
 void Report::OnEvent(const Json& event) {
-  if (form_ == OutputForm::kJsonl) return Write(Dump(event));
-  if (watching_) Write(EventText(event));
+  if (form_ == OutputForm::kJsonl) return output_.Write(Dump(event));
+  if (watching_) output_.Write(EventText(event));
 }
 
 void Report::OnResult(const Json& event) {
-  if (form_ == OutputForm::kJson) Write(Dump(event));
-  if (form_ == OutputForm::kText) Write(ResultText(event));
+  if (form_ == OutputForm::kJson) output_.Write(Dump(event));
+  if (form_ == OutputForm::kText) output_.Write(ResultText(event));
 }
 
 void Report::OnError(const std::string& code, const std::string& message) {
   if (form_ == OutputForm::kJson) {
-    Write(Dump(Json{{"event", "error"}, {"code", code}, {"message", message}}));
+    output_.Write(Dump(Json{{"event", "error"}, {"code", code}, {"message", message}}));
   }
   OnNote(message.empty() ? code : message);
 }
 
 void Report::OnNote(const std::string& text) {
-  std::fprintf(stderr, "peer-client: %s\n", RenderUntrusted(text, TextKind::kLine).c_str());
+  WriteDiagnostic(absl::StrCat("peer-client: ", RenderUntrusted(text, TextKind::kLine)));
 }
 
 }  // namespace p2p::client::oneshot

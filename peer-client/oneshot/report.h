@@ -6,6 +6,7 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
+#include "peer-client/cli/output_queue.h"
 #include "peer-client/oneshot/task.h"
 
 namespace p2p::client::oneshot {
@@ -16,7 +17,9 @@ std::optional<OutputForm> ParseOutputForm(absl::string_view text);
 // Events as text (watch), nothing until the result (json), or every event (jsonl).
 class Report final : public TaskOutput {
  public:
-  Report(OutputForm form, bool watching) : form_(form), watching_(watching) {}
+  // `output` outlives it.
+  Report(OutputForm form, bool watching, OutputQueue& output)
+      : form_(form), watching_(watching), output_(output) {}
   void OnEvent(const nlohmann::ordered_json& event) override;
   void OnResult(const nlohmann::ordered_json& event) override;
   void OnError(const std::string& code, const std::string& message) override;
@@ -24,13 +27,12 @@ class Report final : public TaskOutput {
 
   // Incoming messages and broadcasts reach the reader: they need not be shown again.
   bool shows_events() const { return watching_ || form_ == OutputForm::kJsonl; }
-  bool broken() const { return broken_; }  // Nobody reads standard output any more.
+  OutputQueue& output() { return output_; }
 
  private:
-  void Write(absl::string_view text);
   const OutputForm form_;
   const bool watching_;
-  bool broken_ = false;
+  OutputQueue& output_;
 };
 
 }  // namespace p2p::client::oneshot

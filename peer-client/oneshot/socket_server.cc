@@ -10,7 +10,7 @@
 
 #include "common/base/secret.h"
 #include "peer-client/cli/json_lines.h"
-#include "peer-client/cli/stdin_pump.h"
+#include "peer-client/cli/line_splitter.h"
 #include "peer-client/oneshot/local_socket.h"
 
 namespace p2p::client::oneshot {

@@ -1,6 +1,6 @@
 #include <gmock/gmock.h>
 
-#include "peer-client/cli/stdin_pump.h"
+#include "peer-client/cli/line_splitter.h"
 
 namespace p2p::client {
 namespace {
