@@ -1,5 +1,7 @@
 #include "control-server/service/errors.h"
 
+#include <algorithm>
+
 #include "absl/strings/cord.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -12,13 +14,19 @@ namespace {
 // A payload of absl::Status: nanoseconds as text.
 constexpr absl::string_view kRetryDelay = "p2p.v1/retry-delay";
 
-grpc::Status WithDetail(grpc::StatusCode code, const std::string& message,
-                        const google::protobuf::Message& detail) {
+google::rpc::Status Details(grpc::StatusCode code, const std::string& message) {
   google::rpc::Status status;
   status.set_code(code);
   status.set_message(message);
-  status.add_details()->PackFrom(detail);
-  return grpc::Status(code, message, status.SerializeAsString());
+  return status;
+}
+
+void AddRetryInfo(google::rpc::Status& status, Duration delay) {
+  const auto ms = std::chrono::ceil<std::chrono::milliseconds>(delay).count();
+  google::rpc::RetryInfo info;
+  info.mutable_retry_delay()->set_seconds(ms / 1000);
+  info.mutable_retry_delay()->set_nanos(static_cast<int32_t>(ms % 1000) * 1'000'000);
+  status.add_details()->PackFrom(info);
 }
 
 }  // namespace
@@ -41,21 +49,23 @@ absl::Status RetryLaterError(absl::string_view message, Duration delay) {
 }
 
 grpc::Status WithRetryInfo(grpc::StatusCode code, const std::string& message, Duration delay) {
-  const auto ms = std::chrono::ceil<std::chrono::milliseconds>(delay).count();
-  google::rpc::RetryInfo info;
-  info.mutable_retry_delay()->set_seconds(ms / 1000);
-  info.mutable_retry_delay()->set_nanos(static_cast<int32_t>(ms % 1000) * 1'000'000);
-  return WithDetail(code, message, info);
+  google::rpc::Status status = Details(code, message);
+  AddRetryInfo(status, delay);
+  return grpc::Status(code, message, status.SerializeAsString());
 }
 
 grpc::Status WithErrorInfo(grpc::StatusCode code, const std::string& message,
                            absl::string_view reason,
-                           const std::vector<std::pair<std::string, std::string>>& metadata) {
+                           const std::vector<std::pair<std::string, std::string>>& metadata,
+                           std::optional<Duration> delay) {
   google::rpc::ErrorInfo info;
   info.set_reason(std::string(reason));
   info.set_domain("p2p.v1");
   for (const auto& [key, value] : metadata) (*info.mutable_metadata())[key] = value;
-  return WithDetail(code, message, info);
+  google::rpc::Status status = Details(code, message);
+  status.add_details()->PackFrom(info);
+  if (delay) AddRetryInfo(status, std::max(*delay, Duration::zero()));
+  return grpc::Status(code, message, status.SerializeAsString());
 }
 
 grpc::Status StoreFailure(const absl::Status& status) {

@@ -40,7 +40,7 @@ void FillSession(const ServerProfile& profile, const Account& account, const Tok
   keys->set_broadcast_public_key(ToString(profile.broadcast_key));
 }
 
-grpc::Status InCooldown(const Cooldown& cooldown) {
+grpc::Status InCooldown(const Cooldown& cooldown, WallTime now) {
   return WithErrorInfo(
       grpc::StatusCode::PERMISSION_DENIED,
       absl::StrCat(cooldown.reason, "; you may log in again at ", FormatRfc3339(cooldown.end)),
@@ -48,7 +48,8 @@ grpc::Status InCooldown(const Cooldown& cooldown) {
       {{"reason", cooldown.reason},
        {"start", FormatRfc3339(cooldown.start)},
        {"end", FormatRfc3339(cooldown.end)},
-       {"next_step", cooldown.next_step}});
+       {"next_step", cooldown.next_step}},
+      cooldown.end - now);
 }
 
 grpc::Status Disabled() {

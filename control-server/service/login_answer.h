@@ -27,7 +27,7 @@ void FillSession(const ServerProfile& profile, const Account& account, const Tok
                  const TokenPair& pair, v1::LoginResponse& response);
 
 // PERMISSION_DENIED with ErrorInfo.
-grpc::Status InCooldown(const Cooldown& cooldown);
+grpc::Status InCooldown(const Cooldown& cooldown, WallTime now);
 grpc::Status Disabled();
 
 }  // namespace p2p::server

@@ -72,7 +72,7 @@ class Login : public std::enable_shared_from_this<Login> {
     if (!right) return call_.Finish(WrongPassword());
     // From here on the caller is known to own the account and may hear about it.
     if (const auto cooldown = context_.penalties.CooldownOf(account_.id)) {
-      return call_.Finish(InCooldown(*cooldown));
+      return call_.Finish(InCooldown(*cooldown, context_.clock.Wall()));
     }
     StoreToken();
   }

@@ -70,7 +70,7 @@ class Resume : public std::enable_shared_from_this<Resume> {
     }
     // From here on the caller is known to be the session's device and may hear about it.
     if (const auto cooldown = context_.penalties.CooldownOf(found->family.account)) {
-      return call_.Finish(InCooldown(*cooldown));
+      return call_.Finish(InCooldown(*cooldown, context_.clock.Wall()));
     }
     context_.store.Submit(
         [self = shared_from_this()](Store& store) { return self->Renew(store); },

@@ -28,9 +28,10 @@ void AppModel::Fail(const CallError& error, Now now) {
   current_.reset();
   const bool credentials = Is<cmd::Login>(command.command);
   std::optional<Duration> wait = error.retry_after;
-  // A cool-down after penalties: the log-in is repeated when it is over.
+  // A cool-down after penalties: the log-in is repeated when it is over. A server that does not say
+  // how long that is says when.
   if (!wait && credentials && error.penalty && error.penalty->until) {
-    wait = *error.penalty->until - now.wall;
+    wait = *error.penalty->until - session_.ByServersClock(now).wall;
   }
   if (wait && command.repeats < kMaxRepeats) {
     ++command.repeats;

@@ -117,7 +117,7 @@ void SessionFlow::OnHello(const Outcome<HelloInfo>& hello, Now now) {
       out::Connected{info.choices, info.server_name, info.greeting, session_.has_value()});
   if (session_) {
     resuming_ = true;
-    if (SessionRenewal::Expired(*session_, now)) return Renew();
+    if (SessionRenewal::Expired(*session_, ByServersClock(now))) return Renew();
     Attach(now);
   }
 }
@@ -153,7 +153,7 @@ void SessionFlow::OnResumed(Outcome<Session> result, Now now) {
   if (!renewal_.TakeAnswer() || !session_) return;
   if (const auto* error = std::get_if<CallError>(&result)) return OnNotRenewed(*error, now);
   KeepSession(std::move(std::get<Session>(result)));
-  renewal_.Schedule(*session_, now);
+  renewal_.Schedule(*session_, true, ByServersClock(now));
   ended_by_.reset();
   if (phase_ != Phase::kRenewing) return;  // In the background of an attached channel.
   resuming_ = true;
@@ -162,7 +162,9 @@ void SessionFlow::OnResumed(Outcome<Session> result, Now now) {
 
 void SessionFlow::OnNotRenewed(const CallError& error, Now now) {
   if (error.penalty) return OnPenalty(*error.penalty, now);
-  if (phase_ != Phase::kRenewing) return renewal_.ScheduleAgain(*session_, now);
+  if (phase_ != Phase::kRenewing) {
+    return renewal_.ScheduleAgain(*session_, ByServersClock(now));
+  }
   if (IsPassing(error)) return RetryLater(error, false, now);
   // Over for good. Why the channel ended says more than that it cannot be renewed.
   const CallError shown = ended_by_.value_or(error);
@@ -194,7 +196,8 @@ void SessionFlow::OnAttached(const event::Attached& attached, Now now) {
   auto choices = session_->choices;
   if (choices.empty()) choices = {Choice::kListActive, Choice::kBroadcast};
   context_.out.Show(out::LoggedIn{session_->username, std::move(choices), resuming_});
-  renewal_.Schedule(*session_, now);
+  if (attached.server_time != WallTime()) server_clock_ = Now{now.mono, attached.server_time};
+  renewal_.Schedule(*session_, false, ByServersClock(now));
   context_.broadcasts.Attach(attached, *session_);
 }
 
@@ -293,6 +296,17 @@ void SessionFlow::Stop(ExitCode code) {
   phase_ = Phase::kStopped;
   next_try_.reset();
   if (!exit_code_) exit_code_ = code;
+}
+
+Now SessionFlow::ByServersClock(Now now) const {
+  if (!server_clock_) return now;
+  const auto since = std::chrono::duration_cast<WallTime::duration>(now.mono - server_clock_->mono);
+  return {now.mono, server_clock_->wall + since};
+}
+
+std::optional<MonoTime> SessionFlow::NextDeadline() const {
+  if (next_try_) return next_try_;
+  return attached() ? renewal_.due() : std::nullopt;
 }
 
 void SessionFlow::OnTimer(Now now) {

@@ -56,8 +56,10 @@ class SessionFlow {
   std::optional<MonoTime> next_try() const { return next_try_; }
   bool input_ended = false;  // Nobody waits for retries: unreachable ends the program.
 
-  std::optional<MonoTime> NextDeadline() const { return next_try_ ? next_try_ : renewal_.due(); }
+  std::optional<MonoTime> NextDeadline() const;
   void OnTimer(Now now);
+  // `now.wall` by the server's clock, if it has told it: ours may be wrong, or be set at any time.
+  Now ByServersClock(Now now) const;
 
  private:
   void Connect();
@@ -84,6 +86,7 @@ class SessionFlow {
   std::string learned_fingerprint_;
   HelloInfo hello_;
   Duration window_{};
+  std::optional<Now> server_clock_;  // As told with the last attach, and when.
   std::optional<MonoTime> next_try_;
   std::optional<event::Detached> detached_;
   std::optional<ExitCode> exit_code_;

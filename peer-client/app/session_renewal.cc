@@ -8,6 +8,7 @@ namespace {
 
 constexpr Duration kSoonest = 1s;
 constexpr Duration kAgainLatest = 60s;
+constexpr Duration kClocksDisagree = 5min;
 
 Duration Left(const Session& session, Now now) {
   return std::max<Duration>(session.expires_at - now.wall, Duration::zero());
@@ -15,9 +16,11 @@ Duration Left(const Session& session, Now now) {
 
 }  // namespace
 
-void SessionRenewal::Schedule(const Session& session, Now now) {
+void SessionRenewal::Schedule(const Session& session, bool renewed, Now now) {
   due_.reset();
-  if (Possible(session)) due_ = now.mono + std::max(Left(session, now) / 4 * 3, kSoonest);
+  if (!Possible(session)) return;
+  const Duration in = Left(session, now) / 4 * 3;
+  due_ = now.mono + (in >= kSoonest ? in : renewed ? kClocksDisagree : kSoonest);
 }
 
 void SessionRenewal::ScheduleAgain(const Session& session, Now now) {

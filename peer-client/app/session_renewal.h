@@ -17,9 +17,10 @@ class SessionRenewal {
   static bool Possible(const Session& session) { return !session.resume_token.empty(); }
   static bool Expired(const Session& session, Now now) { return session.expires_at <= now.wall; }
 
-  // Next when a quarter of the access token's life is left. By the server's clock against ours:
-  // when they disagree the server refuses the token, and that starts a renewal too.
-  void Schedule(const Session& session, Now now);
+  // Next when a quarter of the access token's life is left. `now.wall` is the server's clock, as
+  // far as it is known. `renewed`: the token is new. One that seems to be at its end already shows
+  // that the clocks disagree; then the next one is not asked for at once.
+  void Schedule(const Session& session, bool renewed, Now now);
   // A renewal in the background failed; the access token may still be good for a while.
   void ScheduleAgain(const Session& session, Now now);
   void Start(const Session& session);  // Nothing while one is under way.

@@ -64,6 +64,27 @@ def test_a_cool_down_has_an_end_and_the_count_grows(world):
     equal(entry["count"], 3, "how many count")
 
 
+def test_a_refused_log_in_says_how_long_whatever_the_clocks_say(world):
+    import grpc
+    from google.rpc import error_details_pb2, status_pb2
+    server = world.server()
+    alice = world.member(server, "alice")
+    for _ in range(2):
+        offend(alice)
+        alice.log_in("alice", "alice-password")
+    offend(alice)
+    raw = Raw(server)
+    try:
+        raw.log_in("alice", "alice-password")
+    except grpc.RpcError as error:
+        details = status_pb2.Status.FromString(dict(error.trailing_metadata())["grpc-status-details-bin"]).details
+    info, retry = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo()
+    check(details[0].Unpack(info) and details[1].Unpack(retry), f"details: {details}")
+    equal(info.reason, "PENALTY", "reason")
+    check(50 <= retry.retry_delay.seconds <= 60, f"wait {retry.retry_delay.seconds} s")
+    raw.close()
+
+
 def test_the_call_shows_nothing_of_others(world):
     server = world.server()
     alice = world.member(server, "alice")

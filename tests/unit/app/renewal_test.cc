@@ -137,6 +137,52 @@ TEST_F(RenewalTest, AnAnswerAfterTheLogOutBringsNothingBack) {
   EXPECT_THAT(world_.control.calls, Not(Contains("attach 4400")));
 }
 
+// The client's clock is half a day ahead: by it every token has ended.
+TEST_F(RenewalTest, AWrongClockRenewsNoMoreThanARightOne) {
+  world_.model->Start(true, Tokens("t1", "r1"), world_.now());
+  world_.Hello();
+  event::Attached attached;
+  attached.server_time = world_.wall - 12h;
+  world_.model->OnChannelEvent(attached, world_.now());
+  world_.control.calls.clear();
+  world_.Advance(9h);  // Three quarters of what the server sees as 24 h is twice that.
+  EXPECT_THAT(world_.control.calls, IsEmpty());
+  world_.Advance(9h + 1s);
+  ASSERT_THAT(world_.control.calls, ElementsAre("resume r1"));
+  Session fresh = Tokens("t2", "r2", Duration::zero());  // 12 h from now, by the server's clock.
+  Resumed(std::move(fresh));
+  world_.Advance(9h - 2s);
+  EXPECT_THAT(world_.control.calls, SizeIs(1));
+  world_.Advance(3s);
+  EXPECT_THAT(world_.control.calls, SizeIs(2));
+}
+
+TEST_F(RenewalTest, AClockThatIsSetMeanwhileChangesNothing) {
+  world_.model->Start(true, Tokens("t1", "r1"), world_.now());
+  world_.Hello();
+  event::Attached attached;
+  attached.server_time = world_.wall;
+  world_.model->OnChannelEvent(attached, world_.now());
+  world_.control.calls.clear();
+  world_.wall += 12h;
+  world_.Advance(9h + 1s);
+  ASSERT_THAT(world_.control.calls, ElementsAre("resume r1"));
+  Session fresh = Tokens("t2", "r2", Duration::zero());
+  Resumed(std::move(fresh));
+  world_.Advance(1h);
+  EXPECT_THAT(world_.control.calls, SizeIs(1));
+}
+
+TEST_F(RenewalTest, ANewTokenThatSeemsToHaveEndedIsNotRenewedAtOnce) {
+  Attach();  // Of a server that does not tell its time.
+  world_.Advance(9h + 1s);
+  Resumed(Tokens("t2", "r2", -1h));
+  world_.Advance(5min - 1s);
+  EXPECT_THAT(world_.control.calls, ElementsAre("resume r1"));
+  world_.Advance(2s);
+  EXPECT_EQ(world_.control.calls.back(), "resume r2");
+}
+
 TEST_F(RenewalTest, AServerThatRenewsNothingIsNotAsked) {
   world_.model->Start(true, Tokens("t1", ""), world_.now());
   world_.Hello();

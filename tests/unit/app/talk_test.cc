@@ -465,6 +465,35 @@ TEST(PenaltyTest, TheCoolDownIsWaitedForAndANewLogInReplacesTheWaitingOne) {
   EXPECT_THAT(world.control.calls, ElementsAre("login alice second"));
 }
 
+TEST(PenaltyTest, TheServersWordCountsMoreThanTheClock) {
+  ClientWorld world;
+  world.model->Start(true, std::nullopt, world.now());
+  world.Hello();
+  CallError cooling = Answered(absl::StatusCode::kPermissionDenied, "cooling down");
+  cooling.penalty = Penalty{"cooling down", world.wall + 12h, ""};  // Our clock is behind.
+  cooling.retry_after = 60s;
+  world.model->OnCommand(cmd::Login{"alice", SecretText("pw")}, world.now());
+  world.model->OnLogin(cooling, world.now());
+  EXPECT_EQ(world.Shown<out::Retry>()[0].in, 60s);
+}
+
+TEST(PenaltyTest, AServerThatOnlySaysWhenIsUnderstoodByItsOwnClock) {
+  ClientWorld world;
+  world.model->Start(true, world.MakeSession(), world.now());
+  world.Hello();
+  event::Attached attached;
+  attached.server_time = world.wall + 12h;
+  world.model->OnChannelEvent(attached, world.now());
+  world.model->OnChannelEvent(event::PenaltyNotice{{"too fast", std::nullopt, ""}}, world.now());
+  world.Advance(1s);
+  world.Hello();
+  CallError cooling = Answered(absl::StatusCode::kPermissionDenied, "cooling down");
+  cooling.penalty = Penalty{"cooling down", world.wall + 12h + 60s, ""};
+  world.model->OnCommand(cmd::Login{"alice", SecretText("pw")}, world.now());
+  world.model->OnLogin(cooling, world.now());
+  EXPECT_EQ(world.Shown<out::Retry>().back().in, 60s);
+}
+
 TEST(CommandTest, UnknownOnesAreAnsweredAtOnce) {
   ClientWorld world;
   world.model->Start(true, std::nullopt, world.now());
