@@ -346,9 +346,8 @@ void AppModel::ShowDiagnosis(Now now) {
 
 std::optional<MonoTime> AppModel::NextDeadline() const {
   std::optional<MonoTime> next = session_.NextDeadline();
-  // While a call is under way its answer comes first.
-  const auto progress = session_.attached() && !current_ ? progress_.NextDeadline() : std::nullopt;
-  const auto refind = session_.attached() ? refind_.NextDeadline() : std::nullopt;
+  const auto progress = MayAskProgress() ? progress_.NextDeadline() : std::nullopt;
+  const auto refind = MayRefind() ? refind_.NextDeadline() : std::nullopt;
   for (const auto& other :
        {queue_.NextDeadline(), progress, refind, ask_again_, doctor_.NextDeadline()}) {
     if (other && (!next || *other < *next)) next = other;
@@ -356,8 +355,13 @@ std::optional<MonoTime> AppModel::NextDeadline() const {
   return next;
 }
 
+// While a call is under way its answer comes first.
+bool AppModel::MayAskProgress() const { return MayRefind() && !current_; }
+
+bool AppModel::MayRefind() const { return session_.attached() && !input_ended_; }
+
 void AppModel::AskProgress(Now now) {
-  if (current_ || !session_.attached() || input_ended_) return;
+  if (!MayAskProgress()) return;
   const auto id = progress_.TakeDue(now.mono);
   if (!id) return;
   current_ = ServerCommand{cmd::BroadcastStatus{*id, true}, "", std::nullopt, 0, 0, false};
@@ -365,7 +369,7 @@ void AppModel::AskProgress(Now now) {
 }
 
 void AppModel::AskWherePeersAre(Now now) {
-  if (!session_.attached() || input_ended_) return;
+  if (!MayRefind()) return;
   if (!refind_.TakeDue(now.mono, context_.peers.AnyWaiting())) return;
   Enqueue(cmd::List{true}, now);
 }

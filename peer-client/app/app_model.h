@@ -75,6 +75,8 @@ class AppModel {
   void EnqueueBroadcast(cmd::Broadcast broadcast, Now now);
   // False: there is none, and that was said.
   bool NameLastBroadcast(std::string& id);
+  bool MayAskProgress() const;
+  bool MayRefind() const;
   void AskProgress(Now now);
   void OnAttached(const event::Attached& attached, Now now);
   WallTime ServerTime(Now now) const;
