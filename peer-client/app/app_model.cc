@@ -202,6 +202,7 @@ AppModel::Readiness AppModel::ReadinessOf(const Command& command) const {
 }
 
 void AppModel::Pump(Now now) {
+  DropExpired(now);
   while (!current_ && !queue_.empty() && !exit_code()) {
     switch (ReadinessOf(queue_.front().command)) {
       case Readiness::kWait:
@@ -374,12 +375,16 @@ void AppModel::AskWherePeersAre(Now now) {
   Enqueue(cmd::List{true}, now);
 }
 
-void AppModel::OnTimer(Now now) {
+void AppModel::DropExpired(Now now) {
   for (const auto& expired : queue_.TakeExpired(now.mono)) {
     const AnswerScope scope(answering_, expired.caller);
     Error(absl::StatusCode::kDeadlineExceeded,
           "a broadcast could not be sent within its life and was dropped");
   }
+}
+
+void AppModel::OnTimer(Now now) {
+  DropExpired(now);
   queue_.ReleaseDue(now.mono);
   session_.OnTimer(now);
   Pump(now);

@@ -77,6 +77,7 @@ class AppModel {
   bool NameLastBroadcast(std::string& id);
   bool MayAskProgress() const;
   bool MayRefind() const;
+  void DropExpired(Now now);
   void AskProgress(Now now);
   void OnAttached(const event::Attached& attached, Now now);
   WallTime ServerTime(Now now) const;

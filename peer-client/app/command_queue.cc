@@ -54,13 +54,18 @@ void CommandQueue::ReleaseDue(MonoTime now) {
 
 std::vector<ServerCommand> CommandQueue::TakeExpired(MonoTime now) {
   std::vector<ServerCommand> expired;
-  const auto over = [now](const Waiting& waiting) {
-    return waiting.command.drop_at && *waiting.command.drop_at <= now;
+  const auto over = [now](const ServerCommand& command) {
+    return command.drop_at && *command.drop_at <= now;
   };
-  for (auto& waiting : later_) {
-    if (over(waiting)) expired.push_back(std::move(waiting.command));
+  const auto waiting_over = [&over](const Waiting& waiting) { return over(waiting.command); };
+  for (auto& command : queue_) {
+    if (over(command)) expired.push_back(std::move(command));
   }
-  std::erase_if(later_, over);
+  for (auto& waiting : later_) {
+    if (waiting_over(waiting)) expired.push_back(std::move(waiting.command));
+  }
+  std::erase_if(queue_, over);
+  std::erase_if(later_, waiting_over);
   return expired;
 }
 
@@ -69,6 +74,7 @@ std::optional<MonoTime> CommandQueue::NextDeadline() const {
   const auto consider = [&next](std::optional<MonoTime> at) {
     if (at && (!next || *at < *next)) next = at;
   };
+  for (const auto& command : queue_) consider(command.drop_at);
   for (const auto& waiting : later_) {
     consider(waiting.at);
     consider(waiting.command.drop_at);

@@ -218,6 +218,41 @@ TEST(BroadcastTest, AHeldOneIsDroppedAfterItsLife) {
   EXPECT_THAT(world.control.keys, IsEmpty());
 }
 
+TEST(BroadcastTest, OneFromBeforeTheFirstConnectionIsDroppedAfterItsLifeToo) {
+  ClientWorld world;
+  world.model->Start(true, world.MakeSession(), world.now());
+  world.model->OnHello(NoAnswer(), world.now());
+  world.model->OnCommand(cmd::Broadcast{"tea", 60}, world.now(), 7);
+  world.model->OnCommand(cmd::Broadcast{"dinner", 600}, world.now());
+  const MonoTime start = world.mono;
+  while (world.Shown<out::Error>().empty() && world.mono - start < 10min) {
+    world.Advance(1s);
+    if (world.control.calls.back() == "connect") world.model->OnHello(NoAnswer(), world.now());
+  }
+  ASSERT_EQ(world.Shown<out::Error>().size(), 1u);
+  EXPECT_EQ(world.Shown<out::Error>()[0].code, "DEADLINE_EXCEEDED");
+  EXPECT_EQ(world.mono - start, 60s);
+  world.Advance(9s);
+  world.model->OnHello(NoAnswer(), world.now());
+  world.Advance(90s);
+  world.Hello();
+  world.Attached();
+  EXPECT_EQ(world.control.calls.back(), "broadcast dinner for 600");
+  EXPECT_EQ(world.control.keys.size(), 1u);
+}
+
+TEST(BroadcastTest, OneWhoseLifeEndsAsTheServerAnswersIsNotSent) {
+  ClientWorld world;
+  world.model->Start(true, world.MakeSession(), world.now());
+  world.model->OnCommand(cmd::Broadcast{"tea", 60}, world.now());
+  world.MoveTo(world.mono + 61s);  // The timer has not run yet.
+  world.Hello();
+  world.Attached();
+  EXPECT_THAT(world.control.keys, IsEmpty());
+  ASSERT_EQ(world.Shown<out::Error>().size(), 1u);
+  EXPECT_EQ(world.Shown<out::Error>()[0].code, "DEADLINE_EXCEEDED");
+}
+
 TEST(BroadcastTest, APersonIsAskedWhetherToKeepOneWithoutAServer) {
   ClientWorld world(Plain());
   world.LogIn();
