@@ -158,6 +158,10 @@ absl::StatusOr<out::Identity> AccountData::Identity(const std::string& peer) {
                        std::move(known.safety_number)};
 }
 
+std::string AccountData::IdentityState(const std::string& peer) const {
+  return chats_ ? chats_->IdentityState(peer) : "";
+}
+
 absl::Status AccountData::MarkVerified(const std::string& peer) {
   if (!chats_) return absl::NotFoundError("no account is open");
   return chats_->MarkVerified(peer);

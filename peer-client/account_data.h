@@ -51,6 +51,7 @@ class AccountData final : public PeerPort,
   absl::StatusOr<std::string> Send(const std::string& peer, const std::string& text) override;
   absl::Status HangUp(const std::string& peer) override;
   absl::StatusOr<out::Identity> Identity(const std::string& peer) override;
+  std::string IdentityState(const std::string& peer) const override;
   absl::Status MarkVerified(const std::string& peer) override;
   absl::Status TrustKey(const std::string& peer) override;
   bool AnyWaiting() override;

@@ -292,7 +292,6 @@ void AppModel::OnPeerRequest(const event::PeerRequest& request, Now now) {
 void AppModel::OnIntroduction(const event::Introduction& introduction) {
   if (!session_.session()) return;
   const auto status = context_.peers.Introduce(introduction, *session_.session());
-  identities_.Forget();
   if (status.ok()) return context_.control.AckIntroduction(introduction.request_id);
   Error(status.code(), std::string(status.message()));
   // A conversation with that name may be open, by its old key.

@@ -31,7 +31,6 @@ std::string Seconds(Duration d) {
 
 AppModel::AppModel(const AppContext& context)
     : context_(context),
-      identities_(context.peers),
       session_(context),
       prompts_(context.out),
       talk_(context_, requests_, focus_),
@@ -147,7 +146,6 @@ void AppModel::Enqueue(Command command, Now now) {
 
 void AppModel::RunLocal(const Command& command, Now now) {
   // What the user says of a key shows at once.
-  if (Is<cmd::Verify>(command) || Is<cmd::Trust>(command)) identities_.Forget();
   if (talk_.Run(command, now)) return;
   if (const auto* focus = std::get_if<cmd::Focus>(&command)) return SetFocus(focus->peer);
   if (Is<cmd::Help>(command)) return context_.out.Show(out::Help{});

@@ -10,7 +10,6 @@
 #include "peer-client/app/broadcast_progress.h"
 #include "peer-client/app/command_queue.h"
 #include "peer-client/app/doctor.h"
-#include "peer-client/app/identities.h"
 #include "peer-client/app/prompt_flow.h"
 #include "peer-client/app/refind.h"
 #include "peer-client/app/request_book.h"
@@ -68,7 +67,9 @@ class AppModel {
   bool attached() const { return session_.attached(); }
   const std::string& focus() const { return focus_; }
   // State of a peer's key, as in out::Identity; empty: never talked with.
-  std::string IdentityOf(const std::string& peer) const { return identities_.StateOf(peer); }
+  std::string IdentityOf(const std::string& peer) const {
+    return context_.peers.IdentityState(peer);
+  }
 
  private:
   void Enqueue(Command command, Now now);
@@ -112,7 +113,6 @@ class AppModel {
   void FinishIfDone();
 
   AppContext context_;
-  mutable Identities identities_;  // A cache.
   SessionFlow session_;
   PromptFlow prompts_;
   RequestBook requests_;

@@ -29,7 +29,10 @@ class PeerPort {
   virtual absl::StatusOr<std::string> Send(const std::string& peer, const std::string& text) = 0;
   virtual absl::Status HangUp(const std::string& peer) = 0;
   // What is known of the peer's key. NotFound: never talked with.
+  // To be shown with its number: that is the key which a later TrustKey takes.
   virtual absl::StatusOr<out::Identity> Identity(const std::string& peer) = 0;
+  // A state as in out::Identity; empty: never talked with. Cheap; for whoever shows a name.
+  virtual std::string IdentityState(const std::string& peer) const = 0;
   virtual absl::Status MarkVerified(const std::string& peer) = 0;
   virtual absl::Status TrustKey(const std::string& peer) = 0;
   // Some conversation has no connection now.

@@ -115,11 +115,7 @@ void TalkDesk::ShowPath(const cmd::Path& path) {
     return context_.out.Show(out::Error{"BAD_COMMAND", "usage: /path NAME", ""});
   }
   auto found = context_.peers.Path(peer);
-  if (found.ok()) {
-    if (auto known = context_.peers.Identity(found->peer); known.ok()) {
-      found->identity = known->state;
-    }
-  }
+  if (found.ok()) found->identity = context_.peers.IdentityState(found->peer);
   ShowOrFail(std::move(found));
 }
 

@@ -434,6 +434,11 @@ absl::StatusOr<PeerIdentity> ChatManager::Impl::Identity(absl::string_view peer)
                                     {known->uid, known->offered.value_or(known->key)})};
 }
 
+std::string ChatManager::Impl::IdentityState(absl::string_view peer) const {
+  const KnownPeer* known = known_.Find(peer);
+  return known == nullptr ? "" : StateOf(*known);
+}
+
 std::string ChatManager::Impl::IdentityState(const Link& link) const {
   const KnownPeer* known = known_.Find(link.record.peer.uid);
   // A link goes on with the key it was approved with.
@@ -518,6 +523,9 @@ void ChatManager::Wake(absl::string_view peer) { impl_->Wake(peer); }
 absl::Status ChatManager::HangUp(absl::string_view peer) { return impl_->HangUp(peer); }
 absl::StatusOr<PeerIdentity> ChatManager::Identity(absl::string_view peer) {
   return impl_->Identity(peer);
+}
+std::string ChatManager::IdentityState(absl::string_view peer) const {
+  return impl_->IdentityState(peer);
 }
 absl::Status ChatManager::MarkVerified(absl::string_view peer) {
   return impl_->known().MarkVerified(peer);

@@ -156,6 +156,8 @@ class ChatManager {
   // MarkVerified: the user has. Trust: a changed key is taken; FailedPrecondition without one, and
   // when it is another one than the user was warned of or saw last.
   absl::StatusOr<PeerIdentity> Identity(absl::string_view peer);
+  // The state alone, for whoever shows a name; empty: never introduced.
+  std::string IdentityState(absl::string_view peer) const;
   absl::Status MarkVerified(absl::string_view peer);
   absl::Status Trust(absl::string_view peer);
 

@@ -40,6 +40,7 @@ class ChatManager::Impl final : public LinkConnection::Owner,
   absl::Status HangUp(absl::string_view peer);
   absl::StatusOr<std::vector<OutgoingMessage>> Waiting(absl::string_view peer) const;
   absl::StatusOr<PeerIdentity> Identity(absl::string_view peer);
+  std::string IdentityState(absl::string_view peer) const;
   absl::StatusOr<PathInfo> Path(absl::string_view peer) const;
   void ExpectProbe(ByteView challenge);
   KnownPeers& known() { return known_; }

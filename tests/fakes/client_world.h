@@ -85,6 +85,9 @@ class FakePeers final : public PeerPort {
     if (peer != friend_name) return absl::NotFoundError("never talked with");
     return out::Identity{peer, identity, "12345"};
   }
+  std::string IdentityState(const std::string& peer) const override {
+    return peer == friend_name ? identity : "";
+  }
   absl::Status MarkVerified(const std::string&) override {
     identity = "verified";
     return absl::OkStatus();

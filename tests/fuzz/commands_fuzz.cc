@@ -6,7 +6,7 @@
 #include "common/base/check.h"
 #include "peer-client/app/plain_input.h"
 #include "peer-client/cli/json_lines.h"
-#include "peer-client/cli/stdin_pump.h"
+#include "peer-client/cli/line_splitter.h"
 #include "peer-client/oneshot/command_json.h"
 #include "tests/fuzz/op_stream.h"
 

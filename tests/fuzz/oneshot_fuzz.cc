@@ -5,7 +5,7 @@
 
 #include "common/base/check.h"
 #include "common/base/text.h"
-#include "peer-client/cli/stdin_pump.h"
+#include "peer-client/cli/line_splitter.h"
 #include "peer-client/oneshot/command_json.h"
 #include "peer-client/oneshot/result_text.h"
 #include "peer-client/oneshot/task.h"
