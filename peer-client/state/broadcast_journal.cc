@@ -77,6 +77,7 @@ absl::Status BroadcastJournal::OnRecord(ByteView record) {
   } else if (type == kKnown) {
     const WallTime expires = WallFromMs(static_cast<int64_t>(in.U64()));
     known_[entry.id] = {State::kDurable, true, expires, next_order_++};
+    std::erase_if(showing_, [&](const Entry& e) { return IsFor(e, entry.id); });
   } else if (type == kShown) {
     TurnSeen(entry.id);
   } else if (type == kTakenBack) {
@@ -88,6 +89,9 @@ absl::Status BroadcastJournal::OnRecord(ByteView record) {
 }
 
 void BroadcastJournal::TakeIn(Entry entry, State state) {
+  if (known_.contains(entry.id)) {  // In a file that somebody else wrote: it counts once.
+    std::erase_if(showing_, [&](const Entry& e) { return IsFor(e, entry.id); });
+  }
   known_[entry.id] = {state, false, entry.expires_at, next_order_++, entry.via};
   showing_.push_back(std::move(entry));
 }
@@ -219,7 +223,7 @@ void BroadcastJournal::Forget(WallTime now, Duration keep) {
     if (known.refused) --refused_;
     return true;
   });
-  std::erase_if(seen_, [&](const Entry& entry) { return old(entry.expires_at); });
+  std::erase_if(seen_, [&](const Entry& entry) { return !known_.contains(entry.id); });
 }
 
 absl::Status BroadcastJournal::Rewrite() {
