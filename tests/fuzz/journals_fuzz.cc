@@ -62,7 +62,8 @@ void CheckChat(MemoryStorage& storage, size_t torn) {
   P2P_CHECK(Same(read, journal.history()));
   const uint64_t out = journal.history().last_out + 1, in = journal.history().last_in + 1;
   P2P_CHECK(journal.AppendOutgoing({MessageId{{1}}, out, "said", kNow}).ok());
-  P2P_CHECK(journal.AppendIncoming({MessageId{{2}}, in, "heard", kNow}).ok());
+  P2P_CHECK(
+      journal.AppendIncoming({MessageId{{0xfe, 0xed, 0xbe, 0xad, 2}}, in, "heard", kNow}).ok());
   P2P_CHECK(journal.Sync().ok());
   const ChatHistory durable = journal.history();
   P2P_CHECK(durable.undelivered.back().seq == out && durable.unshown.back().seq == in);
