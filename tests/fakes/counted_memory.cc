@@ -46,6 +46,14 @@ void* operator new(size_t size, std::align_val_t alignment) {
   const auto a = static_cast<size_t>(alignment);
   return p2p::testing::Take(std::aligned_alloc(a, (std::max<size_t>(size, 1) + a - 1) / a * a));
 }
+// Of a sanitizer's forms not all do.
+void* operator new(size_t size, const std::nothrow_t&) noexcept {
+  void* const memory = std::malloc(std::max<size_t>(size, 1));
+  return memory == nullptr ? nullptr : p2p::testing::Take(memory);
+}
+void operator delete(void* memory, const std::nothrow_t&) noexcept {
+  p2p::testing::GiveBack(memory);
+}
 void operator delete(void* memory) noexcept { p2p::testing::GiveBack(memory); }
 void operator delete(void* memory, size_t) noexcept { p2p::testing::GiveBack(memory); }
 void operator delete(void* memory, std::align_val_t) noexcept { p2p::testing::GiveBack(memory); }

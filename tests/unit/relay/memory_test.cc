@@ -112,11 +112,7 @@ TEST_F(RelayMemoryTest, ExpiredTextIsGoneWhoeverWasToGetIt) {
             queued - int64_t{kBroadcasts} * int64_t{wire::kMaxBroadcastText});
 }
 
-#if defined(__SANITIZE_ADDRESS__)
-constexpr size_t kSessions = 2'000;
-#else
 constexpr size_t kSessions = 10'000;
-#endif
 
 class ManySessionsTest : public RelayMemoryTest {
  protected:
