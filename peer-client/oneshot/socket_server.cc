@@ -105,8 +105,10 @@ SocketServer::~SocketServer() {
 }
 
 void SocketServer::Accept() {
-  acceptor_.async_accept([this](asio::error_code error, Socket socket) {
-    if (error == asio::error::operation_aborted) return;
+  // What has come already is called after the end of this server too.
+  const std::weak_ptr<bool> weak = alive_;
+  acceptor_.async_accept([this, weak](asio::error_code error, Socket socket) {
+    if (weak.expired() || error == asio::error::operation_aborted) return;
     if (!error && IsOwnPeer(socket.native_handle()) && connections_.size() < kMaxConnections) {
       const uint64_t id = next_++;
       auto connection = std::make_shared<Connection>(*this, id, std::move(socket));
@@ -119,8 +121,8 @@ void SocketServer::Accept() {
     if (!error) return Accept();
     // Out of descriptors, perhaps: what waits to be accepted would come back at once.
     pause_.expires_after(kPauseAfterError);
-    pause_.async_wait([this](asio::error_code cancelled) {
-      if (!cancelled) Accept();
+    pause_.async_wait([this, weak](asio::error_code cancelled) {
+      if (!weak.expired() && !cancelled) Accept();
     });
   });
 }

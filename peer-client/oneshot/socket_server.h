@@ -54,6 +54,7 @@ class SocketServer {
   uint64_t next_ = 1;
   uint64_t refused_ = 0;
   uint64_t cut_ = 0;
+  const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
 // True for records that answer a command: they go to who gave it and to nobody else.

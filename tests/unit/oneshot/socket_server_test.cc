@@ -7,6 +7,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <asio/post.hpp>
 #include <filesystem>
 
 #include "absl/strings/str_cat.h"
@@ -25,7 +26,11 @@ class SocketServerTest : public ::testing::Test {
                                            [this](Command command, uint64_t caller) {
                                              commands_.emplace_back(std::move(command), caller);
                                            },
-                                       .greeting = [] { return std::string("hello\n"); }});
+                                       .greeting =
+                                           [this] {
+                                             if (on_greeting_) on_greeting_();
+                                             return std::string("hello\n");
+                                           }});
     EXPECT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
   }
@@ -72,6 +77,7 @@ class SocketServerTest : public ::testing::Test {
   char directory_[32] = "/tmp/p2p-socket-XXXXXX";
   asio::io_context loop_;
   std::vector<std::pair<Command, uint64_t>> commands_;
+  std::function<void()> on_greeting_;
   std::unique_ptr<SocketServer> server_;
 };
 
@@ -139,6 +145,26 @@ TEST_F(SocketServerTest, OneThatDoesNotReadIsCutAndTheOthersGoOn) {
   server_->SendAll("news\n");
   Run();
   EXPECT_EQ(Read(good), "news\n");
+}
+
+// Two come at once, and the first is the last one served: the second has been accepted already when
+// the server ends.
+TEST_F(SocketServerTest, EndsWhileSomebodyComes) {
+  std::vector<net::UniqueFd> both;
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const std::string path = SocketPath();
+  std::copy(path.begin(), path.end(), address.sun_path);
+  for (int i = 0; i < 2; ++i) {
+    both.emplace_back(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    ASSERT_EQ(::connect(both.back().get(), reinterpret_cast<sockaddr*>(&address), sizeof address),
+              0);
+  }
+  on_greeting_ = [this] { asio::post(loop_, [this] { server_.reset(); }); };
+  Run();
+  EXPECT_EQ(server_, nullptr);
+  EXPECT_EQ(Read(both.front()), "hello\n");
+  EXPECT_EQ(Read(both.back()), "<end>");
 }
 
 TEST_F(SocketServerTest, ALineWithoutEndIsNotCollectedForEver) {
