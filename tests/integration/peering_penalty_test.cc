@@ -23,7 +23,7 @@ using std::chrono::steady_clock;
 std::map<std::string, std::string> PenaltyOf(const grpc::Status& status) {
   google::rpc::Status details;
   google::rpc::ErrorInfo info;
-  if (!details.ParseFromString(status.error_details()) || details.details_size() < 1 ||
+  if (!details.ParseFromString(status.error_details()) || details.details_size() != 1 ||
       !details.details(0).UnpackTo(&info) || info.reason() != "PENALTY") {
     return {};
   }
